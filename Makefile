@@ -1,0 +1,51 @@
+# Two commands, each complete on a fresh machine: make demo, make test.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_EPOCHS := 60
+
+.PHONY: demo test clean
+
+demo: $(VENV)/ready
+	@echo
+	@echo "1. A model trained on real people hears synthetic voices that it has never heard:"
+	$(BIN)/echoic predict data/sample/stream.wav
+	@echo
+	@echo "   What was said, and when: data/sample/stream.tsv"
+	@sed 's/^/     /' data/sample/stream.tsv
+	@echo
+	@echo "2. Train one of your own, on the small synthetic sample (about two minutes):"
+	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
+	  --set training.epochs=$(DEMO_EPOCHS) --set training.batch_size=32
+	@echo
+	@echo "3. Measure it on speakers that it has not heard:"
+	$(BIN)/echoic evaluate runs/demo --data data/sample --split test
+	@echo
+	@echo "Now yours. First: source $(BIN)/activate"
+	@echo "  echoic predict RECORDING                 name the words in your own recording"
+	@echo "  echoic plot data/sample/stream.wav       see what the model heard"
+	@echo "  echoic download                          the real data set, 2.4 GB"
+	@echo "  echoic train gru --out models/mine       and a model of your own on it"
+
+test: $(VENV)/ready
+	$(BIN)/ruff format --check src tests benchmarks data
+	$(BIN)/ruff check src tests benchmarks data
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# The environment, made again when what it depends on has changed.
+$(VENV)/ready: pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "echoic needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "Python has no venv here. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "Installing echoic into $(VENV) (TensorFlow is large: a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -c 'import sounddevice' 2>/dev/null || \
+	  echo "PortAudio is missing, so the microphone is not available. Debian and Ubuntu: sudo apt install libportaudio2; Fedora: sudo dnf install portaudio"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs build dist

@@ -1,0 +1,66 @@
+"""What does fresh augmentation cost? An augmented epoch against one on cached features.
+
+    python benchmarks/training.py [--recipe gru] [--data data/sample] [--steps 40]
+
+Both train the same network on batches of the same size, taking turns in one run. The aim is a
+ratio of at most 1.3: augmentation runs in threads beside the training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import time
+from collections.abc import Iterator
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from echoic import models, training
+from echoic import speech_commands as sc
+from echoic.training import Batch, Feed, Recipe
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", default="gru")
+    parser.add_argument("--data", default="data/sample")
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+
+    recipe = Recipe.load(arguments.recipe)
+    split = sc.load(arguments.data, recipe.data, "training")
+    feed = Feed(split, recipe)
+    model = models.build(
+        recipe.model,
+        n_mfcc=recipe.features.n_mfcc,
+        n_labels=len(split.labels),
+        mean=np.zeros(recipe.features.n_mfcc),
+        variance=np.ones(recipe.features.n_mfcc),
+    )
+    training.compile_model(model, recipe.training, arguments.steps)
+    fresh = feed.batches()
+    cached = [next(fresh) for _ in range(min(arguments.steps, 8))]
+
+    def clips_a_second(batches: Iterator[Batch]) -> float:
+        begun, clips = time.perf_counter(), 0
+        for x, y in itertools.islice(batches, arguments.steps):
+            model.train_on_batch(x, y)
+            clips += len(x)
+        return clips / (time.perf_counter() - begun)
+
+    clips_a_second(itertools.cycle(cached))  # compiles
+    rates = [
+        (clips_a_second(itertools.cycle(cached)), clips_a_second(fresh))
+        for _ in range(arguments.rounds)
+    ]
+    fast, augmented = (max(column) for column in zip(*rates, strict=True))
+    print(f"cached features    {fast:7.0f} clips/s")
+    print(f"fresh augmentation {augmented:7.0f} clips/s   an epoch takes x{fast / augmented:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Waveforms: reading them from files, checking them, changing their rate and length.
+
+Everywhere in echoic a waveform is a float32 array of shape (samples,) in [-1, 1], mono, at
+16,000 Hz. This module is where any other sound becomes one, or is refused with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 16_000
+"""Samples a second of every waveform inside echoic (Hz)."""
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
+"""File names that are taken for recordings when a folder is searched."""
+
+Waveform = npt.NDArray[np.float32]
+
+
+class AudioError(ValueError):
+    """A sound that cannot be made into a waveform; the message says why and what to do."""
+
+
+def read(path: str | Path, *, sample_rate: int = SAMPLE_RATE) -> Waveform:
+    """Read any recording that libsndfile knows as a mono waveform.
+
+    Parameters
+    ----------
+    path
+        WAV, FLAC, Ogg, Opus, MP3, AIFF, ...; any rate, any number of channels, any sample format.
+    sample_rate
+        Samples a second of the result (Hz); channels are averaged, then resampled by soxr.
+
+    Returns
+    -------
+    float32 array of shape (samples,)
+        Of a WAV, AIFF, AU or MP3 file that was cut short, what is left: nothing in it says that it
+        was longer. FLAC and Ogg files that were cut short are refused.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    AudioError
+        The file is empty, is not audio, is damaged, or holds NaN or infinity.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"No such recording: {path}")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path} is an empty file (0 bytes).")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, TypeError, MemoryError) as error:
+        # TypeError: a raw file, without a header; MemoryError: a header that claims terabytes.
+        raise AudioError(f"{path} is not a recording that libsndfile can read: {error}") from error
+    if not len(samples):
+        raise AudioError(f"{path} holds no samples.")
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    try:
+        return as_waveform(mono, sample_rate=rate, target_rate=sample_rate)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
+
+
+def write(path: str | Path, waveform: Waveform, *, sample_rate: int = SAMPLE_RATE) -> None:
+    """Write a waveform as a 16-bit PCM WAV file; what exceeds [-1, 1] is clipped."""
+    import soundfile
+
+    soundfile.write(path, to_int16(waveform), sample_rate, subtype="PCM_16", format="WAV")
+
+
+def as_waveform(
+    samples: npt.ArrayLike, *, sample_rate: int | None = None, target_rate: int = SAMPLE_RATE
+) -> Waveform:
+    """Check an array of samples and make it a waveform.
+
+    Parameters
+    ----------
+    samples
+        Shape (samples,), float32 or float64 in [-1, 1], or int16.
+    sample_rate
+        Samples a second (Hz) of what is given; None means ``target_rate``.
+    target_rate
+        Samples a second (Hz) of the result.
+
+    Raises
+    ------
+    AudioError
+        Another shape or dtype, no samples, or NaN or infinity among them.
+    """
+    array = np.asarray(samples)
+    if array.ndim != 1:
+        raise AudioError(
+            f"Expected samples of shape (samples,), received shape {array.shape}. "
+            "Mix the channels down first, for example with samples.mean(axis=1)."
+        )
+    if array.size == 0:
+        raise AudioError("Expected at least one sample, received none.")
+    if array.dtype == np.int16:
+        waveform = to_float32(array)
+    elif array.dtype in (np.float32, np.float64):
+        waveform = np.ascontiguousarray(array, dtype=np.float32)
+    else:
+        raise AudioError(
+            f"Expected samples of dtype float32 (in [-1, 1]) or int16, received {array.dtype}. "
+            "Convert them, and mind the scale: full scale of int16 is 32,768."
+        )
+    if not np.isfinite(waveform).all():
+        raise AudioError(
+            f"Expected finite samples, received {np.count_nonzero(~np.isfinite(waveform))} "
+            "that are NaN or infinite. Look at what recorded or computed them."
+        )
+    return resample(waveform, target_rate if sample_rate is None else sample_rate, target_rate)
+
+
+def resample(waveform: Waveform, sample_rate: int, target_rate: int) -> Waveform:
+    """Change the number of samples a second with soxr's high-quality resampler."""
+    if sample_rate == target_rate:
+        return waveform
+    if sample_rate <= 0:
+        raise AudioError(f"Expected a sample rate above 0 Hz, received {sample_rate}.")
+    import soxr
+
+    return np.asarray(soxr.resample(waveform, sample_rate, target_rate), dtype=np.float32)
+
+
+def fit_length(waveform: Waveform, length: int) -> Waveform:
+    """Cut the end off, or append zeros, so that the waveform has ``length`` samples."""
+    if len(waveform) >= length:
+        return waveform[:length]
+    return np.pad(waveform, (0, length - len(waveform)))
+
+
+def to_float32(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Scale int16 to float32 in [-1, 1): the value 32,768 stands for full scale."""
+    return samples.astype(np.float32) / np.float32(32768)
+
+
+def to_int16(waveform: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int16]:
+    """Scale [-1, 1] to int16, rounding to nearest and clipping what exceeds the range.
+
+    ``to_int16(to_float32(samples))`` gives back every int16 unchanged.
+    """
+    return np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
+
+
+def through_opus(waveform: Waveform, *, sample_rate: int = SAMPLE_RATE) -> Waveform:
+    """Encode a waveform with Opus and decode it again; the length stays the same."""
+    import io
+
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, sample_rate, format="OGG", subtype="OPUS")
+    buffer.seek(0)
+    decoded, _ = soundfile.read(buffer, dtype="float32")
+    return fit_length(decoded, len(waveform))
+
+
+def is_recording(path: Path) -> bool:
+    """Is this a file that is named like a recording, and not hidden (``._yes.wav``)?"""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def find(paths: list[Path]) -> Iterator[Path]:
+    """Yield the recordings among files and, sorted, in folders and the folders below them.
+
+    A file that is named is always yielded, whatever its suffix: the reader will judge it.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(filter(is_recording, path.rglob("*")))
+        else:
+            yield path

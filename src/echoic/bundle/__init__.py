@@ -1,0 +1,262 @@
+"""A model's folder: network, TFLite files, labels, features, recipe, figures, all in one place.
+
+models/gru-12/
+  model.keras  clip.tflite     the network, and what runs
+  echoic.json                  everything else that a program must know
+  labels.txt  README.md        the same for people
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from echoic.bundle.card import render as render_card
+from echoic.bundle.graph import Graph, GraphError
+from echoic.features import FeatureConfig
+
+if TYPE_CHECKING:
+    from echoic.audio import Waveform
+
+FILE = "echoic.json"
+"""The file that makes a folder a model."""
+
+SCHEMA = 1
+DEFAULT = "gru-12"
+"""The model that is meant where none is named."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a probability from the stored fingerprint."""
+
+
+class BundleError(ValueError):
+    """A folder that is not a model, or not the model that it says it is."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model's folder, read and checked; make one with `Bundle.load`.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    content
+        What ``echoic.json`` says.
+    """
+
+    path: Path
+    content: dict[str, Any]
+
+    @classmethod
+    def load(cls, model: str | Path | None = None) -> Bundle:
+        """Read a model's folder.
+
+        Parameters
+        ----------
+        model
+            A path, or the name of a folder in ``models/`` or of a model that ships with echoic;
+            None means the default model.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such model.
+        BundleError
+            The folder is damaged, or of a newer echoic.
+        """
+        path = _locate(model or DEFAULT)
+        try:
+            content = json.loads((path / FILE).read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise BundleError(f"{path / FILE} is not JSON: {error}") from error
+        if content.get("schema") != SCHEMA:
+            raise BundleError(
+                f"Expected schema {SCHEMA} in {path / FILE}, received {content.get('schema')!r}. "
+                "A newer echoic may be needed: pip install --upgrade echoic."
+            )
+        keys = ("name", "labels", "features", "recipe", "training", "metrics", "fingerprint")
+        if missing := [k for k in keys if k not in content]:
+            raise BundleError(f"{path / FILE} lacks {', '.join(missing)}.")
+        return cls(path, content)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.content["name"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the outputs."""
+        return tuple(self.content["labels"])
+
+    @cached_property
+    def features(self) -> FeatureConfig:
+        """How the model hears."""
+        return FeatureConfig(**self.content["features"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Figures by protocol."""
+        return dict(self.content["metrics"])
+
+    def graph(self, name: str = "clip") -> Graph:
+        """Load one of the TFLite files and check it against its fingerprint.
+
+        Raises
+        ------
+        FileNotFoundError
+            The model has no such file.
+        GraphError
+            The file cannot be run.
+        BundleError
+            It runs, and answers otherwise than when it was written.
+        """
+        path = self.path / f"{name}.tflite"
+        if not path.exists():
+            present = ", ".join(sorted(p.stem for p in self.path.glob("*.tflite"))) or "none"
+            raise FileNotFoundError(f"{self.name} has no {path.name}; it has {present}.")
+        graph = Graph(path, signature="clip")
+        expected = np.array(self.content["fingerprint"].get(name, []))
+        received = fingerprint(graph)
+        if expected.shape != received.shape or np.abs(expected - received).max() > TOLERANCE:
+            raise BundleError(
+                f"{path} does not answer as it did when it was written: expected "
+                f"{np.round(expected, 3).tolist()} for the test sound, received "
+                f"{np.round(received, 3).tolist()}. The file and {FILE} are not of one model: "
+                "train or export it again."
+            )
+        return graph
+
+    def keras_model(self) -> Any:
+        """Load ``model.keras``, in safe mode: nothing in the file is executed."""
+        import keras
+
+        from echoic import frontend, models  # noqa: F401 (register the layers)
+
+        return keras.saving.load_model(self.path / "model.keras", compile=False, safe_mode=True)
+
+
+def chirp(n_samples: int, *, sample_rate: int = 16_000) -> Waveform:
+    """Return the test sound of the fingerprint: a rising tone in seeded noise, (samples,)."""
+    seconds = np.arange(n_samples) / sample_rate
+    tone = 0.3 * np.sin(2 * np.pi * (100 * seconds + 1500 * seconds**2))
+    noise = np.random.default_rng(0).uniform(-0.01, 0.01, n_samples)
+    return (tone + noise).astype(np.float32)
+
+
+def fingerprint(graph: Graph) -> npt.NDArray[np.float64]:
+    """Return the probabilities that a graph gives for the test sound, (labels,)."""
+    ((name, (shape, _)),) = graph.inputs.items()
+    answer = graph(**{name: chirp(shape[-1])[None]})
+    return next(iter(answer.values()))[0].astype(np.float64)
+
+
+def write(
+    path: Path,
+    *,
+    model: Any,
+    graphs: Mapping[str, bytes],
+    labels: Sequence[str],
+    features: FeatureConfig,
+    recipe: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> Bundle:
+    """Write a model's folder; ``echoic.json`` comes last, for it makes the folder a model."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / FILE).unlink(missing_ok=True)
+    model.save(path / "model.keras", include_optimizer=False)
+    (path / "labels.txt").write_text("".join(f"{x}\n" for x in labels), encoding="utf-8")
+    prints = {}
+    for name, graph_content in graphs.items():
+        (path / f"{name}.tflite").write_bytes(graph_content)
+        graph = Graph(path / f"{name}.tflite", signature="clip")
+        prints[name] = [round(float(p), 6) for p in fingerprint(graph)]
+    content = {
+        "schema": SCHEMA,
+        "name": path.resolve().name,
+        "labels": list(labels),
+        "features": dataclasses.asdict(features),
+        "decoder": {},
+        "recipe": dict(recipe),
+        "training": dict(training),
+        "metrics": {},
+        "fingerprint": prints,
+    }
+    _write_content(path, content)
+    return Bundle.load(path)
+
+
+def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
+    """Write the figures of an evaluation into the model's folder and its card."""
+    protocol = str(report["protocol"])
+    if protocol == "hash-split":
+        protocol = f"hash-split {report['split']}"
+    metrics = {**bundle.metrics, protocol: dict(report)}
+    _write_content(bundle.path, {**bundle.content, "metrics": metrics})
+    return Bundle.load(bundle.path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a model's weights may depend on."""
+    packages = ("echoic", "keras", "tensorflow", "librosa", "numpy", "ai-edge-litert")
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def available() -> list[str]:
+    """Names of the models in ``models/`` and of those that ship with echoic."""
+    return sorted({p.parent.name for root in _roots() for p in root.glob(f"*/{FILE}")})
+
+
+def _roots() -> list[Path]:
+    package = Path(__file__).resolve().parents[1]
+    # models/ here; inside an installed wheel; beside src/ in a checkout
+    return [Path("models"), package / "pretrained", package.parents[1] / "models"]
+
+
+def _locate(model: str | Path) -> Path:
+    for path in (Path(model), *(root / model for root in _roots())):
+        if (path / FILE).is_file():
+            return path
+    raise FileNotFoundError(
+        f"No model {str(model)!r}: expected a folder with {FILE} in it, or one of "
+        f"{', '.join(available()) or 'models/ (which is empty)'}. Train one with 'echoic train'."
+    )
+
+
+def _write_content(path: Path, content: dict[str, Any]) -> None:
+    (path / "README.md").write_text(render_card(content), encoding="utf-8")
+    partial = path / f".{FILE}.partial"
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path / FILE)
+
+
+__all__ = [
+    "DEFAULT",
+    "FILE",
+    "Bundle",
+    "BundleError",
+    "Graph",
+    "GraphError",
+    "available",
+    "chirp",
+    "fingerprint",
+    "record",
+    "versions",
+    "write",
+]

@@ -1,0 +1,206 @@
+"""The model card: what ``echoic.json`` says, for people, in the form that model hubs read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from echoic.labels import SILENCE, UNKNOWN
+
+PROTOCOLS = {
+    "archive-v0.02": (
+        "the official 12-class test archive of Speech Commands v0.02 "
+        "(`speech_commands_test_set_v0.02`), which no choice was made on"
+    ),
+    "hash-split validation": (
+        "the validation side of the training data, by which the best epoch was chosen"
+    ),
+    "hash-split testing": "the test side of the data set, by the official list and hash rule",
+}
+
+
+def render(content: dict[str, Any]) -> str:
+    """Write the model card of a model's ``echoic.json``, as Markdown with a YAML header."""
+    return "\n".join(
+        [
+            *_header(content),
+            *_introduction(content),
+            *_figures(content),
+            *_training(content),
+            *_limits(content),
+            *_credits(),
+        ]
+    )
+
+
+def _header(content: dict[str, Any]) -> list[str]:
+    lines = [
+        "---",
+        "license: cc-by-4.0",
+        "language: en",
+        "library_name: keras",
+        "pipeline_tag: audio-classification",
+        "tags: [speech-commands, keyword-spotting, mfcc, rnn, tflite, echoic]",
+        "datasets: [speech_commands]",
+        "metrics: [accuracy]",
+    ]
+    if content["metrics"]:
+        lines += ["model-index:", f"- name: {content['name']}", "  results:"]
+    for protocol, figures in content["metrics"].items():
+        lines += [
+            "  - task: {type: audio-classification}",
+            f"    dataset: {{name: {protocol}, type: speech_commands}}",
+            f"    metrics: [{{type: accuracy, value: {figures['accuracy']:.4f}}}]",
+        ]
+    return [*lines, "---", ""]
+
+
+def _introduction(content: dict[str, Any]) -> list[str]:
+    labels = content["labels"]
+    words = [label for label in labels if label not in (SILENCE, UNKNOWN)]
+    others = " and ".join(f"`{x}`" for x in labels if x in (SILENCE, UNKNOWN))
+    features = content["features"]
+    frames = 1000 * features["hop_length"] / features["sample_rate"]
+    return [
+        f"# {content['name']}",
+        "",
+        f"Names the word in a second of speech: {', '.join(words)}"
+        + (f"; else {others}." if others else "."),
+        f"Keras network, {content['training']['parameters']:,} parameters, on {features['n_mfcc']} "
+        f"MFCC every {frames:.0f} ms; made with echoic {content['training']['versions']['echoic']}.",
+        "",
+        "| file | what it is |",
+        "|---|---|",
+        "| `clip.tflite` | waveform (1, 16000) float32, 16 kHz, to probabilities "
+        f"(1, {len(labels)}); the MFCC is inside, nothing else is needed |",
+        "| `model.keras` | the network: MFCC to logits |",
+        "| `echoic.json` | features, labels, recipe, figures: what a program must know |",
+        "| `labels.txt` | the labels, in the order of the outputs |",
+        "",
+        "```python",
+        "import echoic",
+        "",
+        f'recognizer = echoic.Recognizer.load("{content["name"]}")',
+        'print(recognizer.predict("command.wav"))',
+        "```",
+        "",
+    ]
+
+
+def _figures(content: dict[str, Any]) -> list[str]:
+    if not content["metrics"]:
+        return []
+    lines = [
+        "## How often it is right",
+        "",
+        "| protocol | clips | accuracy | 95 % interval | without `_silence_` |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for protocol, figures in content["metrics"].items():
+        low, high = figures["interval"]
+        without = figures.get("without_silence")
+        spoken = _percent(without and without["accuracy"], digits=2)
+        lines.append(
+            f"| `{protocol}` | {figures['n']:,} | **{figures['accuracy']:.2%}** "
+            f"| {low:.1%} – {high:.1%} | {spoken} |"
+        )
+    lines.append("")
+    for protocol, figures in content["metrics"].items():
+        lines += [
+            f"`{protocol}`: {PROTOCOLS.get(protocol, protocol)}. Reproduce it with",
+            "",
+            f"    {_command(content, protocol)}",
+            "",
+            *(f"> {warning}\n" for warning in figures.get("warnings", [])),
+        ]
+    protocol, figures = list(content["metrics"].items())[-1]
+    lines += [
+        f"By label, on `{protocol}`:",
+        "",
+        "| label | clips | recall | precision |",
+        "|---|---:|---:|---:|",
+    ]
+    for label, row in figures["classes"].items():
+        lines.append(
+            f"| {label} | {row['n']:,} | {_percent(row['recall'])} | {_percent(row['precision'])} |"
+        )
+    return [*lines, "", "![Confusion matrix](confusion.png)", ""]
+
+
+def _command(content: dict[str, Any], protocol: str) -> str:
+    command = f"echoic evaluate models/{content['name']}"
+    if protocol.startswith("archive"):
+        return f"{command} --test-set data/speech_commands_test_set_v0.02"
+    split = {"hash-split testing": "test"}.get(protocol, "validation")
+    data = content["metrics"][protocol].get("data", "speech_commands_v0.02")
+    return f"{command} --data data/{data} --split {split}"
+
+
+def _training(content: dict[str, Any]) -> list[str]:
+    training, recipe = content["training"], content["recipe"]
+    counts = training["counts"]
+    clips = {side: sum(by_label.values()) for side, by_label in counts.items()}
+    commands = {
+        side: sum(n for label, n in by_label.items() if label != UNKNOWN)
+        for side, by_label in counts.items()
+    }
+    data = recipe["data"]
+    lines = [
+        "## What it was trained on",
+        "",
+        f"- Data: {training['data']}; {clips['training']:,} clips for training "
+        f"({commands['training']:,} of the vocabulary, "
+        f"{clips['training'] - commands['training']:,} other words to draw from), "
+        f"{clips['validation']:,} for validation, split by speaker.",
+    ]
+    if data["unseen_words"]:
+        lines.append(f"- Words never heard in training: {', '.join(data['unseen_words'])}.")
+    if data["unseen_noises"]:
+        lines.append(f"- Noises never heard in training: {', '.join(data['unseen_noises'])}.")
+    versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
+    lines += [
+        f"- SHA-256 of the sorted file list: `{training['files_sha256']}`.",
+        f"- {recipe['training']['epochs']} epochs, the best on validation was "
+        f"{training['best_epoch']}; seed {training['seed']}; {versions}.",
+        f"- Command: `{training['command']}`.",
+        "",
+        "| layer | settings |",
+        "|---|---|",
+    ]
+    for row in recipe["model"]["layers"]:
+        settings = ", ".join(f"{k} {v}" for k, v in row.items() if k != "type")
+        lines.append(f"| {row['type']} | {settings or '–'} |")
+    return [*lines, ""]
+
+
+def _limits(content: dict[str, Any]) -> list[str]:
+    return [
+        "## Limits",
+        "",
+        "- It knows single English words of about half a second, said one at a time. It always "
+        "answers: a word that it does not know should come out as `_unknown_`, and sometimes comes "
+        "out as a command. Do not let it do anything that cannot be undone.",
+        "- The speakers of Speech Commands are volunteers at their own computers. The data says "
+        "nothing of their age, sex or accent, so how much worse the model serves some people than "
+        "others is not known from these figures.",
+        "- Silence in the official test archive is cut from the same noise recordings that "
+        "training may use; that is why every figure is also given without it.",
+        "",
+    ]
+
+
+def _credits() -> list[str]:
+    return [
+        "## Credits and licence",
+        "",
+        "Trained on Speech Commands by Pete Warden and Google, "
+        "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/): P. Warden, "
+        '"Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018, '
+        "[arXiv:1804.03209](https://arxiv.org/abs/1804.03209). The recordings were changed by the "
+        "augmentation that `echoic.json` lists. The weights are released under CC BY 4.0 as well; "
+        "please credit echoic and Speech Commands.",
+        "",
+    ]
+
+
+def _percent(fraction: float | None, *, digits: int = 1) -> str:
+    return "–" if fraction is None else f"{fraction:.{digits}%}"

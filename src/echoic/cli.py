@@ -1,0 +1,474 @@
+"""The command line: each verb reads its arguments, calls one function and shows what it gave.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. With ``--json`` stdout carries JSON
+lines and nothing else; whatever is meant for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import echoic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from echoic.evaluation import Evaluation
+    from echoic.recognizer import Prediction
+
+DATA = Path("data/speech_commands_v0.02")
+
+
+class Verbs(TyperGroup):
+    """Turns what went wrong into a line on stderr and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from echoic.speech_commands.archives import DownloadError
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except (OSError, ValueError, DownloadError) as error:
+            if os.environ.get("ECHOIC_DEBUG"):
+                raise
+            print(f"echoic: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="Train a speech command recognizer, use it, measure it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: echoic predict data/sample/stream.wav",
+)
+
+
+class Side(StrEnum):
+    """The sides of a split that may be evaluated."""
+
+    validation = "validation"
+    test = "test"
+
+
+class Version(StrEnum):
+    """Published versions of Speech Commands."""
+
+    v2 = "0.02"
+    v1 = "0.01"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout, nothing else.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A model's folder or name.", show_default="gru-12"),
+]
+ModelArgument = Annotated[
+    str | None, typer.Argument(help="A model's folder or name.", show_default="gru-12")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"echoic {echoic.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="echoic: %(message)s"
+    )
+    logging.getLogger("echoic").setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+# --- verbs -------------------------------------------------------------------------------------
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.")],
+    model: ModelOption = None,
+    top: Annotated[int, typer.Option(min=1, help="How many labels to list.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Name the words in recordings: any format, any rate, any length."""
+    from echoic import audio
+    from echoic.recognizer import Recognizer
+
+    recognizer = Recognizer.load(model)
+    failed = 0
+    paths = list(audio.find(files))
+    if not paths:
+        raise FileNotFoundError(f"No recordings in {', '.join(map(str, files))}.")
+    for path in paths:
+        try:
+            predictions = recognizer.predict(path, top=top)
+        except (audio.AudioError, OSError) as error:
+            print(f"echoic: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        if as_json:
+            for prediction in predictions:
+                _print_json(_as_dict(path, prediction))
+        else:
+            _show_predictions(path, predictions)
+    if failed:
+        print(f"echoic: {failed} of {len(paths)} recordings failed.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(help="A recording.")],
+    model: ModelOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The picture (PNG).", show_default="FILE's name .png, here")
+    ] = None,
+) -> None:
+    """Draw a recording as the model hears it: waveform, MFCC, probabilities."""
+    from echoic import plots
+    from echoic.recognizer import Recognizer
+
+    figure = plots.recording(Recognizer.load(model), file)
+    target = out or Path(f"{file.stem}.png")
+    plots.save(figure, target)
+    print(target)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a TOML file.")],
+    data: Annotated[Path, typer.Option(help="A data set: one folder a word.")] = DATA,
+    out: Annotated[
+        Path | None, typer.Option(help="The model's folder.", show_default="models/RECIPE")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override, as in training.epochs=5."),
+    ] = None,
+    data_name: Annotated[
+        str | None, typer.Option(help="What the model card calls the data.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the model in --out.")] = False,
+) -> None:
+    """Train a model. Recipes: attention, bag, crnn, gru, lstm, rnn."""
+    _import_tensorflow()
+    from echoic import training
+
+    resolved = training.Recipe.load(recipe, overrides=settings or [])
+    folder = out or Path("models") / Path(recipe).stem
+    words = ["echoic", "train", recipe, "--data", str(data), "--out", str(folder)]
+    words += [part for setting in settings or [] for part in ("--set", setting)]
+    words += ["--data-name", data_name] if data_name else []
+    with _training_view() as report:
+        try:
+            bundle = training.train(
+                resolved,
+                data=data,
+                out=folder,
+                data_name=data_name,
+                command=_command_line(words),
+                resume=resume,
+                overwrite=overwrite,
+                on_progress=report,
+            )
+        except KeyboardInterrupt:
+            print(
+                "\nStopped. All whole epochs are saved; go on with\n  "
+                + _command_line([*words, "--resume"]),
+                file=sys.stderr,
+            )
+            raise
+    figures = next(iter(bundle.metrics.values()))
+    print(
+        f"{bundle.path}: {figures['accuracy']:.1%} of {figures['n']:,} validation clips "
+        f"(epoch {bundle.content['training']['best_epoch']} was the best)"
+    )
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument = None,
+    data: Annotated[Path, typer.Option(help="A data set, for --split.")] = DATA,
+    split: Annotated[Side, typer.Option(help="Which side of it.")] = Side.validation,
+    test_set: Annotated[
+        Path | None, typer.Option(help="A test archive instead: one folder a label.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write report.json and pictures to this folder.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the figures into the model's folder and card.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on clips that it was not trained on."""
+    from echoic import evaluation
+    from echoic.bundle import Bundle
+
+    bundle = Bundle.load(model)
+    with _bar("clips") as progress:
+        if test_set:
+            result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
+        else:
+            result = evaluation.evaluate_split(
+                bundle,
+                data,
+                split="testing" if split is Side.test else "validation",
+                on_progress=progress,
+            )
+    if report:
+        evaluation.write_report(bundle, result, report)
+    if record:
+        evaluation.record(bundle, result)
+    if as_json:
+        _print_json({"model": bundle.name, **result.report()})
+    else:
+        _show_evaluation(bundle.name, result)
+
+
+@app.command()
+def download(
+    version: Annotated[Version, typer.Option(help="Of Speech Commands.")] = Version.v2,
+    test_set: Annotated[
+        bool, typer.Option("--test-set", help="The 12-class test archive of v0.02 instead.")
+    ] = False,
+    dest: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+    base_url: Annotated[
+        str | None, typer.Option(help="A mirror.", envvar="ECHOIC_DATA_URL", show_envvar=True)
+    ] = None,
+) -> None:
+    """Fetch Speech Commands (CC BY 4.0, Warden 2018): checked, resumable, whole or not at all."""
+    from echoic.speech_commands import ARCHIVES, archives
+
+    archive = ARCHIVES["test-set-0.02" if test_set else version.value]
+    with _stages() as progress:
+        folder = archives.download(archive, dest, base_url=base_url, progress=progress)
+    print(folder)
+
+
+# --- what people see ---------------------------------------------------------------------------
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _as_dict(path: Path, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "file": path.as_posix(),
+        "start": round(prediction.start, 3),
+        "end": round(prediction.end, 3),
+        "label": prediction.label,
+        "confidence": round(prediction.confidence, 4),
+        "top": [[label, round(probability, 4)] for label, probability in prediction.top],
+    }
+
+
+def _show_predictions(path: Path, predictions: list[Prediction]) -> None:
+    from rich.markup import escape
+
+    from echoic.labels import SILENCE
+    from echoic.recognizer import merge
+
+    console = _console()
+    if len(predictions) == 1:
+        (p,) = predictions
+        others = ", ".join(f"{escape(x)} {y:.0%}" for x, y in p.top[1:] if y >= 0.005)
+        console.print(
+            f"{escape(str(path))}  [bold]{escape(p.label)}[/] {p.confidence:.0%}"
+            + (f"  [dim]({others})[/]" if others else ""),
+            soft_wrap=True,
+        )
+        return
+    console.print(f"{escape(str(path))}  [dim]{predictions[-1].end:.1f} s[/]", soft_wrap=True)
+    for p in merge(predictions):
+        if p.label != SILENCE:
+            bar = "█" * round(20 * p.confidence)
+            console.print(
+                f"  {p.start:6.2f} – {p.end:6.2f} s  [bold]{escape(p.label):<10}[/] "
+                f"{p.confidence:4.0%} [green]{bar}[/]"
+            )
+
+
+def _show_evaluation(name: str, result: Evaluation) -> None:
+    from rich.table import Table
+
+    report = result.report()
+    console = _console()
+    low, high = report["interval"]
+    where = " ".join(str(v) for v in (report["protocol"], *result.details.values()))
+    console.print(f"[bold]{name}[/] on {where}")
+    console.print(
+        f"  [bold]{report['accuracy']:.2%}[/] of {report['n']:,} clips "
+        f"(95 % interval {low:.1%} – {high:.1%})"
+    )
+    if without := report.get("without_silence"):
+        console.print(f"  {without['accuracy']:.2%} of {without['n']:,} without _silence_")
+    table = Table(box=None, pad_edge=True, header_style="dim")
+    for column in ("label", "clips", "recall", "precision"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for label, row in report["classes"].items():
+        table.add_row(label, f"{row['n']:,}", _percent(row["recall"]), _percent(row["precision"]))
+    console.print(table)
+    if mistakes := result.mistakes():
+        console.print("  most frequent confusions, and the most certain of each to listen to:")
+    for pair in mistakes:
+        console.print(
+            f"  {pair['count']:4}  {pair['true']} heard as [bold]{pair['answered']}[/]  "
+            f"[dim]{', '.join(pair['files'])}[/]",
+            soft_wrap=True,
+        )
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{fraction:.1%}"
+
+
+@contextmanager
+def _bar(unit: str) -> Iterator[Any]:
+    """A progress bar on stderr, where that is a terminal; yields ``report(done, total)``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = _console(stderr=True)
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        unit,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _stages() -> Iterator[Any]:
+    """Progress of a download: a bar a stage."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    console = _console(stderr=True)
+    with Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def _training_view() -> Iterator[Any]:
+    """One line an epoch, and on a terminal a bar with the rate and the remaining time."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = _console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading the data", total=None, note="")
+
+        def report(p: Any) -> None:
+            note = f"{p.rate:,.0f} clips/s, {_duration(p.remaining)} left"
+            bar.update(
+                task,
+                description=f"epoch {p.epoch}/{p.epochs}",
+                completed=p.clips,
+                total=p.clips_per_epoch,
+                note=f"loss {p.logs.get('loss', 0):.3f}  {note}",
+            )
+            if "val_accuracy" in p.logs:
+                console.print(
+                    f"epoch {p.epoch:>3}/{p.epochs}  loss {p.logs['loss']:.3f}  "
+                    f"accuracy {p.logs['accuracy']:.1%}  "
+                    f"validation [bold]{p.logs['val_accuracy']:.1%}[/]  [dim]{note}[/]"
+                )
+
+        yield report
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _command_line(words: list[str]) -> str:
+    import shlex
+    import subprocess
+
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow without its start-up notes, which no setting turns off."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    app(arguments)

@@ -1,0 +1,181 @@
+"""THE definition of echoic's features: mel-frequency cepstral coefficients, made by librosa.
+
+    waveform (samples,)
+      -> left-padded once with n_fft - hop_length zeros      nothing before the beginning
+      -> mel_spectrogram                (frames, n_mels)     power of each frame in each mel band
+      -> power_to_db                    (frames, n_mels)     log_mel(): decibels, floor at -60
+      -> DCT                            (frames, n_mfcc)     mfcc(): what the networks hear
+
+Frame k (from 0) is the ``n_fft`` samples that end at sample ``(k + 1) * hop_length``: no frame
+depends on the future, on the rest of the clip or on the batch, so a stream has the same frames as
+a clip. `frontend.MFCC` is the one mirror of this file, inside a graph; there is no third.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from echoic.audio import Waveform
+
+AMIN = 1e-6
+"""Power below which everything is silence. A smaller one makes digital silence, which one training
+clip in ten contains, a feature of its own."""
+
+FLOOR_DB = -60.0
+"""``AMIN`` in decibels: the smallest value of `log_mel`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """How sound becomes numbers. Stored with every model; nothing about features lives elsewhere.
+
+    Attributes
+    ----------
+    sample_rate
+        Samples a second (Hz).
+    n_fft
+        Length of a frame (samples). A power of two, where the model is to be exported.
+    win_length
+        Length of the Hann window (samples), aligned with the right end of the frame, so that a
+        window shorter than ``n_fft`` costs no latency.
+    hop_length
+        Distance of two frames (samples).
+    n_mels, fmin, fmax
+        Number of mel bands (Slaney's scale and norm, librosa's default), between these
+        frequencies (Hz).
+    n_mfcc
+        Number of cepstral coefficients kept, from the 0th.
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 512
+    win_length: int = 512
+    hop_length: int = 320
+    n_mels: int = 40
+    fmin: float = 20.0
+    fmax: float = 7600.0
+    n_mfcc: int = 40
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "sample_rate": (1, 1_000_000),
+            "n_fft": (2, 65_536),
+            "win_length": (1, self.n_fft),
+            "hop_length": (1, self.n_fft),
+            "n_mels": (1, self.n_fft // 2),
+            "n_mfcc": (1, self.n_mels),
+            "fmin": (0, self.fmax),
+            "fmax": (self.fmin, self.sample_rate / 2),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(
+                    f"Expected FeatureConfig.{name} between {low} and {high}, received {value}."
+                )
+
+    @property
+    def padding(self) -> int:
+        """Zeros before the first sample; also the samples that a stream keeps between hops."""
+        return self.n_fft - self.hop_length
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames of a waveform of ``n_samples`` samples."""
+        return n_samples // self.hop_length
+
+    def time(self, frame: int) -> float:
+        """Return the instant (s) at which frame ``frame`` is complete."""
+        return (frame + 1) * self.hop_length / self.sample_rate
+
+
+@lru_cache(maxsize=8)
+def window(config: FeatureConfig) -> npt.NDArray[np.float32]:
+    """Hann window, right-aligned in the frame, shape (n_fft,)."""
+    from librosa.filters import get_window
+
+    hann = get_window("hann", config.win_length, fftbins=True)
+    return np.pad(hann, (config.n_fft - config.win_length, 0)).astype(np.float32)
+
+
+def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32]:
+    """Mel spectrogram in decibels, between `FLOOR_DB` and about +40.
+
+    Parameters
+    ----------
+    waveform
+        Shape (..., samples), float32 in [-1, 1].
+    config
+        The framing and the mel bands.
+
+    Returns
+    -------
+    float32 array of shape (..., samples // hop_length, n_mels)
+
+    Raises
+    ------
+    ValueError
+        The waveform is shorter than one hop, or not of a floating dtype.
+    """
+    import librosa
+
+    waveform = np.asarray(waveform)
+    n_frames = config.n_frames(waveform.shape[-1])
+    if waveform.dtype.kind != "f" or n_frames == 0:
+        raise ValueError(
+            f"Expected float32 samples in [-1, 1], at least hop_length = {config.hop_length} of "
+            f"them, received dtype {waveform.dtype} and shape {waveform.shape}."
+        )
+    # librosa makes a frame of every n_fft samples; what is past the last whole hop is no frame yet.
+    heard = waveform[..., : n_frames * config.hop_length].astype(np.float32, copy=False)
+    pad = [(0, 0)] * (waveform.ndim - 1) + [(config.padding, 0)]
+    power = librosa.feature.melspectrogram(
+        y=np.pad(heard, pad),
+        sr=config.sample_rate,
+        n_fft=config.n_fft,
+        hop_length=config.hop_length,
+        window=window(config),
+        center=False,
+        n_mels=config.n_mels,
+        fmin=config.fmin,
+        fmax=config.fmax,
+    )  # (..., n_mels, frames)
+    decibels = librosa.power_to_db(power, ref=1.0, amin=AMIN, top_db=None)
+    return np.swapaxes(decibels, -1, -2).astype(np.float32, copy=False)
+
+
+def cepstrum(log_mel: npt.NDArray[np.float32], config: FeatureConfig) -> npt.NDArray[np.float32]:
+    """Orthonormal DCT-II over the mel bands: (..., frames, n_mels) to (..., frames, n_mfcc)."""
+    import librosa
+
+    coefficients = librosa.feature.mfcc(S=np.swapaxes(log_mel, -1, -2), n_mfcc=config.n_mfcc)
+    return np.ascontiguousarray(np.swapaxes(coefficients, -1, -2), dtype=np.float32)
+
+
+def mfcc(waveform: Waveform, config: FeatureConfig | None = None) -> npt.NDArray[np.float32]:
+    """Mel-frequency cepstral coefficients (Davis and Mermelstein 1980), causal.
+
+    Parameters
+    ----------
+    waveform
+        Shape (..., samples), float32 in [-1, 1]; leading axes are a batch, and a clip gets the
+        same coefficients alone and in any batch.
+    config
+        Defaults to ``FeatureConfig()``.
+
+    Returns
+    -------
+    float32 array of shape (..., samples // hop_length, n_mfcc)
+
+    Raises
+    ------
+    ValueError
+        The waveform is shorter than one hop, or not of a floating dtype.
+    """
+    config = config or FeatureConfig()
+    return cepstrum(log_mel(waveform, config), config)

@@ -1,0 +1,233 @@
+"""Networks: a stack of layers, read from a table, from coefficients to logits.
+
+    mfcc (batch, frames, n_mfcc)
+      -> normalization with the statistics of the training set, fixed
+      -> the layers of ModelConfig.layers, in order
+      -> logits (batch, steps, labels)     a streamable network answers at every step
+         or (batch, labels)                a network that needs the whole clip answers once
+
+A streamable network is made of layers that each know one step, so that stepping through a clip
+equals running it whole. ``mean``, ``bidirectional`` and ``attention`` need the clip's end before
+they can begin: such a network is for clips, and for teaching.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+Tensor = Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A network as a table: one row a layer, the first sees the coefficients.
+
+    Attributes
+    ----------
+    layers
+        Each row is ``{"type": ..., ...}``; the types are the keys of `LAYERS`, what else a row
+        may hold are the arguments of that function.
+    """
+
+    layers: tuple[dict[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(dict(row) for row in self.layers))
+        if not self.layers:
+            raise ValueError("Expected ModelConfig.layers to have at least one row, received none.")
+        for number, row in enumerate(self.layers, start=1):
+            _check_row(number, row)
+
+    @property
+    def streamable(self) -> bool:
+        """Whether every layer knows one step."""
+        return all(row["type"] in STREAMABLE for row in self.layers)
+
+    @property
+    def stride(self) -> int:
+        """Frames that the network takes for each of its steps."""
+        return int(np.prod([row.get("strides", 1) for row in self.layers]))
+
+
+# --- the layers: each takes and gives (batch, steps, channels) -----------------------------------
+
+
+def conv(
+    x: Tensor,
+    name: str,
+    *,
+    filters: int,
+    kernel_size: int,
+    strides: int = 1,
+    separable: bool = False,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Causal convolution, BatchNorm, ReLU; the input is added where the shape allows it.
+
+    Step j sees the frames that end at ``(j + 1) * strides``: nothing waits for the future, and
+    the last frame of a clip is heard whatever the stride.
+    """
+    if strides > kernel_size:
+        raise ValueError(
+            f"Expected strides of {name} up to kernel_size = {kernel_size}, received {strides}: "
+            "the frames between two steps would never be heard."
+        )
+    y = layers.ZeroPadding1D((kernel_size - strides, 0), name=f"{name}_pad")(x)
+    if separable:
+        y = layers.DepthwiseConv1D(kernel_size, strides=strides, use_bias=False, name=f"{name}_dw")(
+            y
+        )
+        y = layers.Conv1D(filters, 1, use_bias=False, name=f"{name}_pw")(y)
+    else:
+        y = layers.Conv1D(filters, kernel_size, strides=strides, use_bias=False, name=name)(y)
+    y = layers.BatchNormalization(name=f"{name}_norm")(y)
+    if strides == 1 and x.shape[-1] == filters:
+        y = layers.Add(name=f"{name}_add")([x, y])
+    y = layers.ReLU(name=f"{name}_relu")(y)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+def rnn(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
+    """Elman's network: the state is all the memory there is (Elman 1990)."""
+    y = layers.SimpleRNN(units, return_sequences=True, name=name)(x)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+def lstm(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate, Gers et al. 2000)."""
+    y = layers.LSTM(units, return_sequences=True, name=name)(x)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+def gru(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
+    """Gated recurrent unit (Cho et al. 2014)."""
+    y = layers.GRU(units, return_sequences=True, name=name)(x)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+def dense(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
+    """One fully connected layer with ReLU, the same at every step."""
+    y = layers.Dense(units, activation="relu", name=name)(x)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+def mean(x: Tensor, name: str) -> Tensor:
+    """Mean over the steps: what is left is a bag of frames, without their order."""
+    return layers.GlobalAveragePooling1D(name=name)(x)
+
+
+def bidirectional(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
+    """A GRU from each end of the clip, ``units`` each way (Schuster and Paliwal 1997)."""
+    y = layers.Bidirectional(layers.GRU(units, return_sequences=True), name=name)(x)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+def attention(x: Tensor, name: str, *, heads: int, key_dim: int, dropout: float = 0.0) -> Tensor:
+    """Multi-head attention over the steps, asked by the middle one (Rybakov et al. 2020)."""
+    middle = MiddleStep(name=f"{name}_middle")(x)
+    query = layers.Dense(x.shape[-1], name=f"{name}_query")(middle)  # (batch, 1, channels)
+    y = layers.MultiHeadAttention(heads, key_dim, name=name)(query, x)
+    y = layers.Flatten(name=f"{name}_flatten")(y)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(y)
+
+
+@keras.saving.register_keras_serializable(package="echoic")
+class MiddleStep(keras.layers.Layer):
+    """The middle step of a sequence: (batch, steps, channels) to (batch, 1, channels)."""
+
+    def call(self, x: Tensor) -> Tensor:
+        middle = ops.shape(x)[1] // 2
+        return x[:, middle : middle + 1]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[0], 1, input_shape[2]
+
+
+STREAMABLE: dict[str, Callable[..., Tensor]] = {
+    "conv": conv,
+    "rnn": rnn,
+    "lstm": lstm,
+    "gru": gru,
+    "dense": dense,
+}
+"""Layers that know one step."""
+
+LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
+    "mean": mean,
+    "bidirectional": bidirectional,
+    "attention": attention,
+}
+"""All types of rows in ``ModelConfig.layers``."""
+
+
+def _check_row(number: int, row: dict[str, Any]) -> None:
+    kind = row.get("type")
+    if kind not in LAYERS:
+        raise ValueError(
+            f"Expected the type of layer {number} to be one of {', '.join(LAYERS)}, "
+            f"received {kind!r}."
+        )
+    arguments = list(inspect.signature(LAYERS[kind]).parameters.values())[2:]
+    known = {a.name for a in arguments} | {"type"}
+    required = {a.name for a in arguments if a.default is a.empty}
+    if unknown := row.keys() - known:
+        raise ValueError(
+            f"Layer {number} ({kind}) has no setting {', '.join(sorted(unknown))}; "
+            f"it takes {', '.join(sorted(known - {'type'})) or 'none'}."
+        )
+    if missing := required - row.keys():
+        raise ValueError(f"Layer {number} ({kind}) needs {', '.join(sorted(missing))}.")
+
+
+# --- the network -------------------------------------------------------------------------------
+
+
+def build(
+    config: ModelConfig,
+    *,
+    n_mfcc: int,
+    n_labels: int,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+) -> keras.Model:
+    """Build a network with fresh weights.
+
+    Parameters
+    ----------
+    config
+        The table of layers.
+    n_mfcc, n_labels
+        Channels in, channels out.
+    mean, variance
+        Of each coefficient over the training set, shape (n_mfcc,); they become part of the model.
+
+    Returns
+    -------
+    keras.Model
+        (batch, frames, n_mfcc) to logits: (batch, frames // stride, n_labels) where the
+        network is streamable; (batch, n_labels) after ``mean`` or ``attention``.
+    """
+    x = inputs = keras.Input((None, n_mfcc), name="mfcc")
+    x = layers.Normalization(
+        mean=np.asarray(mean, "float64").tolist(),
+        variance=np.asarray(variance, "float64").tolist(),
+        name="normalization",
+    )(x)
+    for number, row in enumerate(config.layers, start=1):
+        settings = {key: value for key, value in row.items() if key != "type"}
+        x = LAYERS[row["type"]](x, f"{row['type']}_{number}", **settings)
+    logits = layers.Dense(n_labels, name="logits")(x)
+    return keras.Model(inputs, logits, name="echoic")
+
+
+def answer(logits: Tensor) -> Tensor:
+    """Return a clip's own logits, (batch, labels): those of the last step, where there are many."""
+    return logits[:, -1] if len(logits.shape) == 3 else logits

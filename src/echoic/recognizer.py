@@ -1,0 +1,173 @@
+"""The recognizer: sound in, words out. It runs what ships and imports no training framework.
+
+recognizer = Recognizer.load()
+for prediction in recognizer.predict("command.wav"):
+    print(prediction.label, prediction.confidence)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from echoic import audio
+from echoic.bundle import Bundle
+
+WINDOW_HOP = 0.25
+"""Distance (s) of the windows in which a recording longer than a clip is heard."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was said in one stretch of sound.
+
+    Attributes
+    ----------
+    start, end
+        The stretch, in seconds from the beginning of the recording.
+    label
+        The most probable label.
+    confidence
+        Its probability, 0 to 1.
+    top
+        The most probable labels with their probabilities, best first.
+    """
+
+    start: float
+    end: float
+    label: str
+    confidence: float
+    top: tuple[tuple[str, float], ...]
+
+
+class Recognizer:
+    """A trained model, ready to listen to clips; make one with `Recognizer.load`.
+
+    Several threads may use one recognizer.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._clip = bundle.graph("clip")
+        ((_, n_samples), _) = self._clip.inputs["waveform"]
+        self.clip_samples: int = n_samples
+        """Samples of a clip: what the model hears at once."""
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Recognizer:
+        """Load a model.
+
+        Parameters
+        ----------
+        path
+            A model's folder, or the name of one in ``models/`` or of one that ships with echoic;
+            None means the default model, ``gru-12``.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such model.
+        BundleError, GraphError
+            The folder is damaged; see `bundle`.
+        """
+        return cls(Bundle.load(path))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model can answer, in the order of its outputs."""
+        return self.bundle.labels
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second that the model hears (Hz)."""
+        return self.bundle.features.sample_rate
+
+    def predict(
+        self,
+        waveform_or_path: npt.ArrayLike | str | Path,
+        sample_rate: int | None = None,
+        *,
+        top: int = 3,
+    ) -> list[Prediction]:
+        """Name the words in a recording.
+
+        Parameters
+        ----------
+        waveform_or_path
+            Samples of shape (samples,), float32 in [-1, 1] or int16; or a file.
+        sample_rate
+            Samples a second (Hz) of the samples; None means 16,000. A file states its own.
+        top
+            How many labels each prediction lists.
+
+        Returns
+        -------
+        list of Prediction
+            One for up to a second of sound; for more, one for each window of a second, a quarter
+            of a second apart.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        AudioError
+            Not sound: see `audio.read` and `audio.as_waveform`.
+        """
+        if isinstance(waveform_or_path, str | Path):
+            waveform = audio.read(waveform_or_path, sample_rate=self.sample_rate)
+        else:
+            waveform = audio.as_waveform(
+                waveform_or_path, sample_rate=sample_rate, target_rate=self.sample_rate
+            )
+        return [
+            self._prediction(start, min(start + self.clip_samples, len(waveform)), row, top)
+            for start, row in self._windows(waveform)
+        ]
+
+    def probabilities(self, waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities of clips, (clips, samples) to (clips, labels), one clip at a time."""
+        return np.stack([self._hear(waveform) for waveform in waveforms])
+
+    def _windows(self, waveform: audio.Waveform) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Yield the first sample and the probabilities of each window; the last ends the sound."""
+        last = max(len(waveform) - self.clip_samples, 0)
+        hop = round(WINDOW_HOP * self.sample_rate)
+        for start in [*range(0, last, hop), last]:
+            yield start, self._hear(waveform[start : start + self.clip_samples])
+
+    def _hear(self, waveform: audio.Waveform) -> npt.NDArray[np.float32]:
+        clip = audio.fit_length(waveform, self.clip_samples)
+        return self._clip(waveform=clip[None])["probabilities"][0]
+
+    def _prediction(
+        self, start: int, end: int, probabilities: npt.NDArray[np.float32], top: int
+    ) -> Prediction:
+        best = np.argsort(-probabilities, kind="stable")[: max(top, 1)]
+        ranked = tuple((self.labels[i], float(probabilities[i])) for i in best)
+        label, confidence = ranked[0]
+        return Prediction(
+            start / self.sample_rate, end / self.sample_rate, label, confidence, ranked
+        )
+
+
+def merge(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """Join neighbouring windows of one label: what was said, once.
+
+    Each run is told by its most confident window, with the time from the beginning of its first
+    window to the end of its last.
+    """
+    runs: list[list[Prediction]] = []
+    for prediction in predictions:
+        if runs and runs[-1][-1].label == prediction.label:
+            runs[-1].append(prediction)
+        else:
+            runs.append([prediction])
+    merged = []
+    for run in runs:
+        best = max(run, key=lambda p: p.confidence)
+        merged.append(Prediction(run[0].start, run[-1].end, best.label, best.confidence, best.top))
+    return merged

@@ -1,0 +1,346 @@
+"""From recordings to examples: waveforms in memory, silence cut from noise, unknown words drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from echoic import audio
+from echoic.labels import SILENCE, UNKNOWN, vocabulary
+from echoic.speech_commands.splits import (
+    Clip,
+    DataError,
+    SplitName,
+    noise_files,
+    scan,
+    words_in,
+)
+
+if TYPE_CHECKING:
+    from echoic.audio import Waveform
+
+logger = logging.getLogger(__name__)
+
+MOST_DAMAGED = 0.005
+"""Part of the files that may be damaged before a run stops."""
+
+_NOISE_PARTS: dict[SplitName, tuple[float, float]] = {
+    "training": (0.0, 0.8),
+    "validation": (0.8, 0.9),
+    "testing": (0.9, 1.0),
+}
+"""Each noise recording is split in time, so that no silence is heard on two sides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is drawn from a data set.
+
+    Attributes
+    ----------
+    vocabulary
+        ``"12"``, ``"35"`` or words: see `labels.vocabulary`.
+    clip_seconds
+        Length of an example (s); shorter recordings are followed by zeros.
+    unknown_fraction, silence_fraction
+        Parts of an epoch, and of a validation or test set, that are other words and silence.
+    unseen_words
+        Words kept out altogether, so that rejection of words never heard can be measured.
+    unseen_noises
+        Background noises (file names without suffix) kept out, for the same reason.
+    lossy_noise
+        Let training hear each noise also through a lossy codec. Where the speech of a data set
+        came through one and its noises did not, a network could learn "lossless means silence".
+    """
+
+    vocabulary: str | tuple[str, ...] = "12"
+    clip_seconds: float = 1.0
+    unknown_fraction: float = 0.1
+    silence_fraction: float = 0.1
+    unseen_words: tuple[str, ...] = ()
+    unseen_noises: tuple[str, ...] = ()
+    lossy_noise: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("unseen_words", "unseen_noises"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not isinstance(self.vocabulary, str):
+            object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
+        if not (
+            self.unknown_fraction >= 0
+            and self.silence_fraction >= 0
+            and self.unknown_fraction + self.silence_fraction < 1
+        ):
+            raise ValueError(
+                "Expected unknown_fraction and silence_fraction to be at least 0 and to sum to "
+                f"less than 1, received {self.unknown_fraction} and {self.silence_fraction}."
+            )
+        if both := set(self.labels) & set(self.unseen_words):
+            raise ValueError(
+                f"Words of the vocabulary cannot be unseen: {', '.join(sorted(both))}."
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of a model's outputs."""
+        return vocabulary(self.vocabulary)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Clips with their answers, ready to be scored: waveforms (n, samples) float32."""
+
+    waveforms: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One side of a data set, in memory.
+
+    Attributes
+    ----------
+    labels
+        In the order of a model's outputs.
+    clips
+        The recordings that could be read.
+    waveforms
+        int16 array of shape (clips, samples).
+    targets
+        Index into ``labels`` of each clip's answer, shape (clips,).
+    noises
+        float32 waveforms: this side's part of each background noise.
+    config
+        What was asked for.
+    damaged
+        Recordings that were left out, with the reason.
+    """
+
+    labels: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    waveforms: npt.NDArray[np.int16]
+    targets: npt.NDArray[np.int64]
+    noises: tuple[Waveform, ...]
+    config: DataConfig
+    damaged: tuple[str, ...] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of clips by label; for unknown words all that can be drawn from."""
+        counter = Counter(self.labels[t] for t in self.targets)
+        return {label: counter[label] for label in self.labels if label != SILENCE}
+
+    def draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Draw the examples of an epoch: indices of clips in random order, -1 for silence.
+
+        Every clip of the vocabulary once, a fresh draw of the unknown words, and silence, in the
+        proportions of the configuration.
+        """
+        unknown = self._index(UNKNOWN)
+        words = np.flatnonzero(self.targets != unknown)
+        others = np.flatnonzero(self.targets == unknown)
+        config = self.config
+        known_part = 1 - config.unknown_fraction - config.silence_fraction
+        total = len(words) / known_part if UNKNOWN in self.labels else len(words)
+        n_unknown = min(round(total * config.unknown_fraction), len(others))
+        n_silence = round(total * config.silence_fraction) if self._has_silence else 0
+        drawn = np.concatenate(
+            [words, rng.choice(others, n_unknown, replace=False), np.full(n_silence, -1)]
+        )
+        return rng.permutation(drawn).astype(np.int64)
+
+    def take(
+        self, indices: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Return waveforms (n, samples) and targets (n,) of indices that `draw` gave."""
+        waveforms = audio.to_float32(self.waveforms[indices])
+        targets = self.targets[indices]
+        silent = np.flatnonzero(indices < 0)
+        for i in silent:
+            waveforms[i] = self._silence(rng)
+        targets[silent] = self._index(SILENCE)
+        return waveforms, targets
+
+    def examples(self, *, seed: int = 0) -> Examples:
+        """Return the fixed examples of a validation or test set: the same at each call."""
+        rng = np.random.default_rng(seed)
+        indices = np.sort(self.draw(rng))
+        waveforms, targets = self.take(indices, rng)
+        names = [self.clips[i].name if i >= 0 else SILENCE for i in indices]
+        return Examples(waveforms, targets, tuple(names), self.labels)
+
+    def _silence(self, rng: np.random.Generator) -> Waveform:
+        """Cut a clip from a random noise at a random volume between none and full."""
+        from echoic.augmentation import random_cut
+
+        n = self.waveforms.shape[1]
+        return random_cut(self.noises, n, rng=rng) * np.float32(rng.uniform())
+
+    @property
+    def _has_silence(self) -> bool:
+        return SILENCE in self.labels and bool(self.noises)
+
+    def _index(self, label: str) -> int:
+        return self.labels.index(label) if label in self.labels else -1
+
+
+def load(root: str | Path, config: DataConfig, split: SplitName) -> Split:
+    """Read one side of a data set into memory.
+
+    Recordings of another rate, width or number of channels are converted; of one that is longer
+    than a clip the loudest part is taken. What is damaged is left out, named in a warning and
+    counted.
+
+    Raises
+    ------
+    DataError
+        The folder is not a data set, a word of the vocabulary has no clips on this side, or more
+        than `MOST_DAMAGED` of the recordings cannot be used.
+    AudioError
+        A background noise cannot be read.
+    """
+    root = Path(root)
+    labels = config.labels
+    words = [label for label in labels if label not in (SILENCE, UNKNOWN)]
+    others = []
+    if UNKNOWN in labels and config.unknown_fraction > 0:
+        others = [w for w in words_in(root) if w not in {*words, *config.unseen_words}]
+    clips = [clip for clip in scan(root, words=[*words, *others]) if clip.split == split]
+    if lacking := sorted(set(words) - {clip.word for clip in clips}):
+        raise DataError(
+            f"No {split} recordings of {', '.join(lacking)} in {root}. A word needs recordings of "
+            "enough speakers for each side; about ten speakers a word is the least."
+        )
+    n_samples = round(config.clip_seconds * audio.SAMPLE_RATE)
+    clips, waveforms, damaged = _read_all(clips, n_samples)
+    targets = [labels.index(c.word if c.word in labels else UNKNOWN) for c in clips]
+    noises = _noises(root, config, split) if SILENCE in labels else ()
+    if SILENCE in labels and not noises:
+        logger.warning("No background noise in %s: there will be no examples of silence.", root)
+    return Split(
+        labels,
+        tuple(clips),
+        waveforms,
+        np.array(targets, dtype=np.int64),
+        tuple(noises),
+        config,
+        tuple(damaged),
+    )
+
+
+def load_folders(root: str | Path, *, labels: Sequence[str], clip_seconds: float = 1.0) -> Examples:
+    """Read a test archive: one folder a label, ``_silence_`` and ``_unknown_`` among them.
+
+    Raises
+    ------
+    DataError
+        The folder does not exist, holds no recordings, has a folder that is no label of the
+        model, or more than `MOST_DAMAGED` of its recordings cannot be used.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(
+            f"No test set at {root}. Get the official one with 'echoic download --test-set'."
+        )
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if strange := [p.name for p in folders if p.name not in labels]:
+        raise DataError(
+            f"Expected a folder a label of the model in {root}, received also "
+            f"{', '.join(strange)}. The model's labels are {', '.join(labels)}."
+        )
+    clips = [
+        Clip(path, folder.name, path.name, "testing")
+        for folder in folders
+        for path in sorted(filter(audio.is_recording, folder.iterdir()))
+    ]
+    if not clips:
+        raise DataError(f"No recordings in {root}.")
+    clips, waveforms, _ = _read_all(
+        clips, round(clip_seconds * audio.SAMPLE_RATE), silence_is_damage=False
+    )
+    return Examples(
+        audio.to_float32(waveforms),
+        np.array([labels.index(clip.word) for clip in clips], dtype=np.int64),
+        tuple(clip.name for clip in clips),
+        tuple(labels),
+    )
+
+
+def fingerprint(root: str | Path, config: DataConfig) -> str:
+    """SHA-256 of the sorted names of the files that training may use: which data was it?"""
+    words = [w for w in words_in(Path(root)) if w not in config.unseen_words]
+    names = sorted(clip.name for clip in scan(Path(root), words=words))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def _read_all(
+    clips: Sequence[Clip], n_samples: int, *, silence_is_damage: bool = True
+) -> tuple[list[Clip], npt.NDArray[np.int16], list[str]]:
+    """Read clips and sort out what is damaged; threads would gain nothing on such short files."""
+
+    def read(clip: Clip) -> npt.NDArray[np.int16] | str:
+        try:
+            waveform = audio.read(clip.path)
+        except (audio.AudioError, OSError) as error:
+            return str(error)
+        if silence_is_damage and not waveform.any():
+            return f"{clip.path} is digital silence."
+        return audio.to_int16(audio.fit_length(_loudest(waveform, n_samples), n_samples))
+
+    waveforms = np.zeros((len(clips), n_samples), dtype=np.int16)
+    kept: list[Clip] = []
+    damaged: list[str] = []
+    for clip in clips:
+        result = read(clip)
+        if isinstance(result, str):
+            damaged.append(result)
+        else:
+            waveforms[len(kept)] = result
+            kept.append(clip)
+    if damaged:
+        report = "\n  ".join(damaged)
+        if len(damaged) > MOST_DAMAGED * len(clips):
+            raise DataError(
+                f"{len(damaged)} of {len(clips)} recordings cannot be used, more than "
+                f"{MOST_DAMAGED:.1%}. Mend or remove them:\n  {report}"
+            )
+        logger.warning("%d of %d recordings left out:\n  %s", len(damaged), len(clips), report)
+    return kept, waveforms[: len(kept)], damaged
+
+
+def _loudest(waveform: Waveform, n_samples: int) -> Waveform:
+    """Return the ``n_samples`` with the most energy of a recording that is longer."""
+    if len(waveform) <= n_samples:
+        return waveform
+    energy = np.cumsum(np.square(np.append(0, waveform), dtype=np.float64))
+    start = int(np.argmax(energy[n_samples:] - energy[:-n_samples]))
+    return waveform[start : start + n_samples]
+
+
+def _noises(root: Path, config: DataConfig, split: SplitName) -> list[Waveform]:
+    """Return this side's part of each background noise, and its lossy copy where wanted."""
+    low, high = _NOISE_PARTS[split]
+    noises = []
+    for path in noise_files(root):
+        if path.stem not in config.unseen_noises:
+            noise = audio.read(path)
+            part = noise[int(low * len(noise)) : int(high * len(noise))]
+            if not part.any():
+                continue  # silence is noise, never digital zeros
+            noises.append(part)
+            if config.lossy_noise and split == "training":
+                noises.append(audio.through_opus(part))
+    return noises

@@ -1,0 +1,122 @@
+"""Data for the tests: a synthetic set that is always there, and real recordings where they are."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "speech_commands"
+
+settings.register_profile("echoic", deadline=None)  # a busy machine is no failure
+settings.load_profile("echoic")
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The synthetic set of the repository: 17 words by 34 voices, four noises, both lists."""
+    return ROOT / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Where real recordings and the official lists lie, packed."""
+    if not SHARED.is_dir():
+        pytest.skip(f"there are no real recordings at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def speech_commands(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real clips: up to 20 a label and split, all noises, 20 a label of the test archive.
+
+    Without the test speakers' remnants of ``speech_commands_v0.02``: they lie at the ends of the
+    packed files, and to unpack them too takes four times as long.
+    """
+    root = tmp_path_factory.mktemp("speech_commands")
+    only = [f"--only={part}" for part in ("training", "validation", "noise", "test_set")]
+    command = [sys.executable, str(shared / "unpack"), str(root), "--per-label=20", *only]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture(scope="session")
+def official_lists(shared: Path) -> dict[str, list[str]]:
+    """The lines of the two lists of v0.02, by the side that they name."""
+    return {
+        side: (shared / f"{side}_list.txt").read_text(encoding="utf-8").split()
+        for side in ("validation", "testing")
+    }
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def test_archive(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The official 12-class test archive of v0.02, whole."""
+    folder = tmp_path_factory.mktemp("archive")
+    command = [sys.executable, str(shared / "unpack"), str(folder), "--only=test_set"]
+    subprocess.run(command, capture_output=True, check=True)
+    return folder / "speech_commands_test_set_v0.02"
+
+
+TINY = """
+[data]
+vocabulary = "yes,no"
+unknown_fraction = 0.2
+
+[features]
+n_mfcc = 13
+
+[model]
+layers = [
+  { type = "conv", filters = 8, kernel_size = 5, strides = 2 },
+  { type = "gru", units = 8, dropout = 0.1 },
+]
+
+[training]
+epochs = 3
+batch_size = 16
+deterministic = true
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe that trains within seconds."""
+    path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tiny_recipe: Path, sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """What ``echoic train`` made of it, left alone, and what it said."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    command = [sys.executable, "-m", "echoic", "train", str(tiny_recipe)]
+    command += ["--data", str(sample), "--out", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@pytest.fixture(scope="session")
+def tiny_model(trained: tuple[Path, object]) -> Path:
+    """A model's folder; read it, and take `tiny_copy` to change it."""
+    return trained[0]
+
+
+@pytest.fixture
+def tiny_copy(tiny_model: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model to break."""
+    return Path(shutil.copytree(tiny_model, tmp_path / "tiny_copy"))

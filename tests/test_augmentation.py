@@ -1,0 +1,526 @@
+"""Augmentation: reproducible, and true to the physics that each transformation speaks of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import fft
+
+from echoic import augmentation
+from echoic.augmentation import AugmentationConfig
+from echoic.features import FLOOR_DB
+
+RATE = 16_000
+N_MELS = 40
+BANDS = np.geomspace(50, 7600, N_MELS)  # Hz
+NEUTRAL = AugmentationConfig(
+    speed_probability=0,
+    shift=0,
+    reverberation_probability=0,
+    noise_probability=0,
+    gain=(0, 0),
+    channel=0,
+    bandwidth_probability=0,
+    time_masks=0,
+    frequency_masks=0,
+)
+
+
+def seeded(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def clips(batch: int, n: int = 4000) -> np.ndarray:
+    return seeded(99).uniform(-0.5, 0.5, (batch, n)).astype(np.float32)
+
+
+def spectrograms(batch: int, frames: int = 20) -> np.ndarray:
+    return seeded(98).uniform(-50, 30, (batch, frames, N_MELS)).astype(np.float32)
+
+
+def impulse(at: int, *, batch: int = 1, n: int = 4000) -> np.ndarray:
+    waveforms = np.zeros((batch, n), np.float32)
+    waveforms[:, at] = 1
+    return waveforms
+
+
+def decibels(power):
+    return 10 * np.log10(power)
+
+
+NOISES = [seeded(97).uniform(-0.1, 0.1, n).astype(np.float32) for n in (9000, 6000)]
+
+# Each with settings that change every clip, and with settings that change none.
+TRANSFORMATIONS = {
+    "speed": (
+        clips,
+        lambda x, rng: augmentation.speed(x, (0.8, 0.9), probability=1, rng=rng),
+        [
+            lambda x, rng: augmentation.speed(x, (0.8, 0.9), probability=0, rng=rng),
+            lambda x, rng: augmentation.speed(x, (1, 1), probability=1, rng=rng),
+        ],
+    ),
+    "shift": (
+        clips,
+        lambda x, rng: augmentation.shift(x, 500, rng=rng),
+        [lambda x, rng: augmentation.shift(x, 0, rng=rng)],
+    ),
+    "reverberate": (
+        clips,
+        lambda x, rng: augmentation.reverberate(
+            x, (0.1, 0.3), probability=1, sample_rate=RATE, rng=rng
+        ),
+        [
+            lambda x, rng: augmentation.reverberate(
+                x, (0.1, 0.3), probability=0, sample_rate=RATE, rng=rng
+            )
+        ],
+    ),
+    "add_noise": (
+        clips,
+        lambda x, rng: augmentation.add_noise(x, NOISES, (0, 30), probability=1, rng=rng),
+        [lambda x, rng: augmentation.add_noise(x, NOISES, (0, 30), probability=0, rng=rng)],
+    ),
+    "gain": (
+        clips,
+        lambda x, rng: augmentation.gain(x, (-20, -1), rng=rng),
+        [lambda x, rng: augmentation.gain(x, (0, 0), rng=rng)],
+    ),
+    "channel": (
+        spectrograms,
+        lambda x, rng: augmentation.channel(x, 4, rng=rng),
+        [lambda x, rng: augmentation.channel(x, 0, rng=rng)],
+    ),
+    "narrow": (
+        spectrograms,
+        lambda x, rng: augmentation.narrow(
+            x, (1000, 4000), probability=1, band_frequencies=BANDS, rng=rng
+        ),
+        [
+            lambda x, rng: augmentation.narrow(
+                x, (1000, 4000), probability=0, band_frequencies=BANDS, rng=rng
+            ),
+            lambda x, rng: augmentation.narrow(
+                x, (7600, 8000), probability=1, band_frequencies=BANDS, rng=rng
+            ),
+        ],
+    ),
+    "mask in time": (
+        spectrograms,
+        lambda x, rng: augmentation.mask(x, count=3, longest=9, axis=1, rng=rng),
+        [
+            lambda x, rng: augmentation.mask(x, count=0, longest=9, axis=1, rng=rng),
+            lambda x, rng: augmentation.mask(x, count=3, longest=0, axis=1, rng=rng),
+        ],
+    ),
+    "mask in frequency": (
+        spectrograms,
+        lambda x, rng: augmentation.mask(x, count=3, longest=9, axis=2, rng=rng),
+        [lambda x, rng: augmentation.mask(x, count=0, longest=9, axis=2, rng=rng)],
+    ),
+    "all of waveforms": (
+        clips,
+        lambda x, rng: augmentation.augment_waveforms(
+            x, AugmentationConfig(), noises=NOISES, sample_rate=RATE, rng=rng
+        ),
+        [
+            lambda x, rng: augmentation.augment_waveforms(
+                x, NEUTRAL, noises=NOISES, sample_rate=RATE, rng=rng
+            )
+        ],
+    ),
+    "all of spectrograms": (
+        spectrograms,
+        lambda x, rng: augmentation.augment_log_mels(
+            x, AugmentationConfig(), band_frequencies=BANDS, rng=rng
+        ),
+        [lambda x, rng: augmentation.augment_log_mels(x, NEUTRAL, band_frequencies=BANDS, rng=rng)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+class TestEveryTransformation:
+    def test_the_same_seed_gives_the_same_bits(self, name):
+        make, transform, _ = TRANSFORMATIONS[name]
+        first, second = (transform(make(8), seeded(1)) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+    def test_another_seed_changes_the_result(self, name):
+        make, transform, _ = TRANSFORMATIONS[name]
+        first, second = (transform(make(8), seeded(seed)) for seed in (1, 2))
+        assert (first != second).any(axis=tuple(range(1, first.ndim))).all()
+
+    @pytest.mark.parametrize("batch", [1, 8])
+    def test_keeps_shape_and_dtype_and_the_input(self, name, batch):
+        make, transform, neutral = TRANSFORMATIONS[name]
+        given = make(batch)
+        given.flags.writeable = False
+        for function in (transform, *neutral):
+            result = function(given, seeded(1))
+            assert result.shape == given.shape
+            assert result.dtype == np.float32
+            assert np.isfinite(result).all()
+            assert not np.shares_memory(result, given)
+
+    def test_changes_every_clip(self, name):
+        make, transform, _ = TRANSFORMATIONS[name]
+        changed = transform(make(8), seeded(1)) != make(8)
+        assert changed.any(axis=tuple(range(1, changed.ndim))).all()
+
+    def test_can_be_switched_off(self, name):
+        make, _, neutral = TRANSFORMATIONS[name]
+        for function in neutral:
+            np.testing.assert_array_equal(function(make(8), seeded(1)), make(8))
+
+
+class TestProbability:
+    @pytest.mark.parametrize("name", ["speed", "reverberate", "add_noise", "narrow"])
+    def test_is_the_part_of_the_clips_that_change(self, name):
+        batch = 2000
+        rng = seeded(3)
+        changed = {
+            "speed": lambda x: augmentation.speed(x, (0.8, 0.9), probability=0.3, rng=rng),
+            "reverberate": lambda x: augmentation.reverberate(
+                x, (0.1, 0.2), probability=0.3, sample_rate=1000, rng=rng
+            ),
+            "add_noise": lambda x: augmentation.add_noise(
+                x, NOISES, (0, 9), probability=0.3, rng=rng
+            ),
+            "narrow": lambda x: augmentation.narrow(
+                x, (1000, 4000), probability=0.3, band_frequencies=BANDS, rng=rng
+            ),
+        }[name]
+        given = spectrograms(batch, frames=1) if name == "narrow" else clips(batch, n=100)
+        part = (changed(given) != given).reshape(batch, -1).any(axis=1).mean()
+        assert part == pytest.approx(0.3, abs=0.04)  # four standard deviations
+
+
+class TestSpeed:
+    @pytest.mark.parametrize("factor", [0.85, 1.0, 1.15])
+    def test_moves_a_tone_by_the_factor(self, factor):
+        tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)[None]
+        result = augmentation.speed(tone, (factor, factor), probability=1, rng=seeded())
+        spectrum = np.abs(np.fft.rfft(result[0] * np.hanning(RATE)))  # 1 Hz a bin
+        assert np.argmax(spectrum) == pytest.approx(1000 * factor, abs=1)
+
+    def test_keeps_the_middle(self):
+        result = augmentation.speed(impulse(2000), (0.8, 1.2), probability=1, rng=seeded())
+        assert np.argmax(result) == 2000
+
+    def test_a_faster_clip_ends_in_zeros(self):
+        ones = np.ones((1, 4000), np.float32)
+        result = augmentation.speed(ones, (1.25, 1.25), probability=1, rng=seeded())[0]
+        assert np.count_nonzero(result) == pytest.approx(4000 / 1.25, abs=2)
+        assert result[0] == result[-1] == 0
+
+    def test_factors_fill_the_range(self):
+        # An impulse at n/2 + 1000 comes to n/2 + 1000 / factor.
+        given = impulse(3000, batch=200)
+        result = augmentation.speed(given, (0.8, 1.25), probability=1, rng=seeded())
+        factors = 1000 / (np.argmax(result, axis=1) - 2000)
+        assert factors.min() == pytest.approx(0.8, abs=0.02)
+        assert factors.max() == pytest.approx(1.25, abs=0.02)
+
+
+class TestShift:
+    def test_moves_an_impulse_by_at_most_the_limit(self):
+        result = augmentation.shift(impulse(2000, batch=200), 3, rng=seeded())
+        assert (result.sum(axis=1) == 1).all()
+        offsets = np.argmax(result, axis=1) - 2000
+        assert set(offsets) == {-3, -2, -1, 0, 1, 2, 3}
+
+    def test_zeros_come_in_from_the_side(self):
+        ramp = np.arange(1, 101, dtype=np.float32)
+        for row in augmentation.shift(np.tile(ramp, (50, 1)), 20, rng=seeded()):
+            offset = row[50] - ramp[50]  # what came before, came later
+            kept = row[row != 0]
+            assert len(kept) == 100 - abs(offset)
+            assert (row[0] == 0) == (offset < 0)
+            assert (row[-1] == 0) == (offset > 0)
+            np.testing.assert_array_equal(np.diff(kept), 1)
+
+    def test_a_limit_beyond_the_clip_is_the_clip(self):
+        result = augmentation.shift(np.ones((300, 4), np.float32), 1000, rng=seeded())
+        assert set(result.sum(axis=1)) == {0, 1, 2, 3, 4}
+
+
+class TestReverberate:
+    ROOMS = pytest.mark.parametrize("rt60", [0.15, 0.3, 0.7])
+
+    @ROOMS
+    def test_the_tail_decays_by_60_db_in_rt60(self, rt60):
+        responses = augmentation.room_responses((rt60, rt60), RATE).astype(np.float64)
+        measured = []
+        for response in responses:
+            # Schroeder (1965): the energy still to come falls as the level of the tail does.
+            tail = np.flatnonzero(response)[1:]
+            remaining = decibels(np.cumsum(response[tail][::-1] ** 2)[::-1])
+            remaining -= remaining[0]
+            straight = (remaining < -2) & (remaining > -15)
+            slope, _ = np.polyfit(tail[straight] / RATE, remaining[straight], 1)
+            measured.append(-60 / slope)
+        assert np.median(measured) == pytest.approx(rt60, rel=0.05)
+        np.testing.assert_allclose(measured, rt60, rtol=0.3)
+
+    def test_responses_have_unit_energy_and_a_direct_sound(self):
+        responses = augmentation.room_responses((0.1, 0.7), RATE).astype(np.float64)
+        assert responses.shape[0] == augmentation.ROOMS == len(np.unique(responses[:, 0]))
+        np.testing.assert_allclose((responses**2).sum(axis=1), 1, rtol=1e-5)
+        direct = responses[:, 0] ** 2
+        ratio = decibels(direct / (1 - direct))
+        assert ratio.min() == pytest.approx(0, abs=0.5)
+        assert ratio.max() == pytest.approx(15, abs=0.5)
+        # Nothing between the direct sound and the first reflection, 1 to 10 ms later.
+        first = np.array([np.flatnonzero(r)[1] for r in responses]) / RATE
+        assert first.min() == pytest.approx(0.001, abs=0.0005)
+        assert first.max() == pytest.approx(0.010, abs=0.0005)
+
+    def test_responses_are_always_the_same(self):
+        first, second = (augmentation.room_responses((0.1, 0.2), RATE, count=3) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+    def test_keeps_the_onset_and_adds_a_tail(self):
+        result = augmentation.reverberate(
+            impulse(1000, n=RATE), (0.3, 0.3), probability=1, sample_rate=RATE, rng=seeded()
+        )[0]
+        np.testing.assert_allclose(result[:1000], 0, atol=1e-6)
+        assert np.argmax(np.abs(result)) == 1000
+        early, late = result[1160:1560], result[2160:2560]  # 62.5 ms apart
+        drop = decibels((early**2).sum() / (late**2).sum())
+        assert drop == pytest.approx(60 * 0.0625 / 0.3, abs=3)
+
+    def test_is_the_convolution_with_one_of_the_rooms(self):
+        clip = clips(1, n=1500)
+        result = augmentation.reverberate(
+            clip, (0.1, 0.1), probability=1, sample_rate=RATE, rng=seeded()
+        )[0]
+        rooms = augmentation.room_responses((0.1, 0.1), RATE)
+        errors = [np.abs(np.convolve(clip[0], room)[:1500] - result).max() for room in rooms]
+        assert min(errors) < 1e-5
+        assert sorted(errors)[1] > 1e-2
+
+    def test_the_end_does_not_come_round_to_the_beginning(self):
+        result = augmentation.reverberate(
+            impulse(3999), (0.7, 0.7), probability=1, sample_rate=RATE, rng=seeded()
+        )[0]
+        np.testing.assert_allclose(result[:3999], 0, atol=1e-6)
+
+    def test_clips_are_heard_in_different_rooms(self):
+        result = augmentation.reverberate(
+            impulse(0, batch=20), (0.1, 0.7), probability=1, sample_rate=RATE, rng=seeded()
+        )
+        assert len(np.unique(result[:, 0])) > 10
+
+
+class TestAddNoise:
+    @pytest.mark.parametrize("snr", [-5, 0, 20])
+    @pytest.mark.parametrize("level", [1.0, 1e-3])
+    def test_meets_the_ratio(self, snr, level):
+        given = level * clips(8)
+        result = augmentation.add_noise(given, NOISES, (snr, snr), probability=1, rng=seeded())
+        noise = result.astype(np.float64) - given
+        ratios = decibels((given**2).mean(axis=1) / (noise**2).mean(axis=1))
+        np.testing.assert_allclose(ratios, snr, atol=0.1)
+
+    def test_ratios_fill_the_range(self):
+        given = clips(300, n=500)
+        result = augmentation.add_noise(given, NOISES, (5, 25), probability=1, rng=seeded())
+        ratios = decibels((given**2).mean(axis=1) / ((result - given) ** 2).mean(axis=1))
+        assert ratios.min() == pytest.approx(5, abs=0.3)
+        assert ratios.max() == pytest.approx(25, abs=0.3)
+
+    def test_silence_gets_noise_of_its_own_level(self):
+        silence = np.zeros((300, 500), np.float32)
+        result = augmentation.add_noise(silence, NOISES, (0, 30), probability=1, rng=seeded())
+        levels = decibels((result**2).mean(axis=1))
+        assert levels.min() == pytest.approx(-60, abs=1)
+        assert levels.max() == pytest.approx(-20, abs=1)
+
+    def test_silent_noise_adds_nothing(self):
+        silent = [np.zeros(9000, np.float32)]
+        result = augmentation.add_noise(clips(2), silent, (0, 0), probability=1, rng=seeded())
+        np.testing.assert_array_equal(result, clips(2))
+
+    def test_no_noises_no_noise(self):
+        config = replace(NEUTRAL, noise_probability=1)
+        result = augmentation.augment_waveforms(
+            clips(2), config, noises=[], sample_rate=RATE, rng=seeded()
+        )
+        np.testing.assert_array_equal(result, clips(2))
+
+
+class TestRandomCut:
+    def test_is_a_stretch_of_a_noise_from_anywhere(self):
+        rng = seeded()
+        noise = np.arange(12, dtype=np.float32)
+        cuts = [augmentation.random_cut([noise], 10, rng=rng) for _ in range(50)]
+        assert {cut[0] for cut in cuts} == {0, 1, 2}
+        for cut in cuts:
+            np.testing.assert_array_equal(np.diff(cut), 1)
+
+    def test_a_longer_noise_is_heard_more_often(self):
+        rng = seeded()
+        noises = [np.zeros(1009, np.float32), np.ones(3009, np.float32)]
+        ones = np.mean([augmentation.random_cut(noises, 10, rng=rng)[0] for _ in range(1000)])
+        assert ones == pytest.approx(0.75, abs=0.05)
+
+    def test_a_short_noise_is_repeated(self):
+        cut = augmentation.random_cut([np.array([1, 2, 3], np.float32)], 7, rng=seeded())
+        assert cut.tolist() == [1, 2, 3, 1, 2, 3, 1]
+
+
+class TestGain:
+    @pytest.mark.parametrize("level", [-20, -6, 5])
+    def test_is_exact(self, level):
+        result = augmentation.gain(clips(4), (level, level), rng=seeded())
+        np.testing.assert_allclose(result, clips(4) * 10 ** (level / 20), rtol=1e-6)
+
+    def test_what_exceeds_full_scale_clips(self):
+        given = np.array([[0.6, -0.6, 0.1]], np.float32)
+        result = augmentation.gain(given, (20, 20), rng=seeded())
+        np.testing.assert_allclose(result, [[1, -1, 1]])
+
+    def test_levels_fill_the_range(self):
+        result = augmentation.gain(np.full((300, 2), 0.5, np.float32), (-20, 6), rng=seeded())
+        levels = 20 * np.log10(result[:, 0] / 0.5)
+        assert levels.min() == pytest.approx(-20, abs=0.3)
+        assert levels.max() == pytest.approx(6, abs=0.3)
+
+
+class TestChannel:
+    def responses(self, batch: int, deviation: float) -> np.ndarray:
+        given = spectrograms(batch) / 10  # far from the floor
+        added = augmentation.channel(given, deviation, rng=seeded()) - given
+        # The same at every moment of a clip.
+        np.testing.assert_allclose(added, added[:, :1].repeat(20, axis=1), atol=1e-5)
+        return added[:, 0]
+
+    def test_every_clip_has_its_own(self):
+        responses = self.responses(8, 4)
+        assert np.abs(np.diff(responses, axis=0)).max(axis=1).min() > 1
+
+    def test_is_smooth(self):
+        # Nothing but the first five cosines over the bands, and no change of level.
+        coefficients = fft.dct(self.responses(8, 4), norm="ortho", axis=1)
+        np.testing.assert_allclose(coefficients[:, 0], 0, atol=1e-4)
+        np.testing.assert_allclose(coefficients[:, 6:], 0, atol=1e-4)
+        assert (np.abs(coefficients[:, 1:6]) > 1e-3).all()
+
+    @pytest.mark.parametrize("deviation", [1, 4])
+    def test_has_the_standard_deviation(self, deviation):
+        assert self.responses(1000, deviation).std() == pytest.approx(deviation, rel=0.05)
+
+    def test_respects_the_floor(self):
+        silence = np.full((8, 20, N_MELS), FLOOR_DB, np.float32)
+        result = augmentation.channel(silence, 10, rng=seeded())
+        assert result.min() == FLOOR_DB
+        assert result.max() > FLOOR_DB
+
+
+class TestNarrow:
+    def narrowed(self, given: np.ndarray, cutoff: float) -> np.ndarray:
+        return augmentation.narrow(
+            given, (cutoff, cutoff), probability=1, band_frequencies=BANDS, rng=seeded()
+        )
+
+    def test_attenuates_only_above_the_cutoff(self):
+        given = spectrograms(4)
+        result = self.narrowed(given, 3000)
+        np.testing.assert_array_equal(result[..., BANDS <= 3000], given[..., BANDS <= 3000])
+        assert (result[..., BANDS > 3000] < given[..., BANDS > 3000]).all()
+
+    def test_falls_by_48_db_an_octave(self):
+        bands = np.array([500.0, 1000, 2000, 4000])
+        loud = np.full((1, 1, 4), 40, np.float32)
+        result = augmentation.narrow(
+            loud, (1000, 1000), probability=1, band_frequencies=bands, rng=seeded()
+        )
+        np.testing.assert_allclose(result[0, 0], [40, 40, -8, -56], atol=1e-4)
+
+    def test_respects_the_floor(self):
+        assert self.narrowed(spectrograms(4), 500).min() == FLOOR_DB
+
+    def test_cutoffs_fill_the_range(self):
+        loud = np.zeros((300, 1, 1), np.float32)
+        result = augmentation.narrow(
+            loud, (2000, 4000), probability=1, band_frequencies=np.array([4000.0]), rng=seeded()
+        )
+        assert result.min() == pytest.approx(-48, abs=0.5)
+        assert result.max() == pytest.approx(0, abs=0.5)
+
+    def test_a_band_at_0_hz_is_below_every_cutoff(self):
+        given = np.zeros((1, 1, 1), np.float32)
+        result = augmentation.narrow(
+            given, (1000, 1000), probability=1, band_frequencies=np.zeros(1), rng=seeded()
+        )
+        np.testing.assert_array_equal(result, given)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+class TestMask:
+    def hidden(self, axis: int, *, count: int, longest: int, batch: int = 300) -> np.ndarray:
+        """Return what is hidden of each clip, (batch, size); check what it became, and the rest."""
+        given = spectrograms(batch)
+        result = augmentation.mask(given, count=count, longest=longest, axis=axis, rng=seeded())
+        changed = result != given
+        # All of a frame, or of a band, or nothing of it.
+        other = 3 - axis
+        np.testing.assert_array_equal(changed.any(axis=other), changed.all(axis=other))
+        means = np.broadcast_to(given.mean(axis=(1, 2), keepdims=True), given.shape)
+        np.testing.assert_allclose(result[changed], means[changed], rtol=1e-6)
+        return changed.any(axis=other)
+
+    def test_hides_one_stretch_of_at_most_the_width(self, axis):
+        hidden = self.hidden(axis, count=1, longest=5)
+        assert set(hidden.sum(axis=1)) == {0, 1, 2, 3, 4, 5}
+        edges = np.abs(np.diff(np.pad(hidden, ((0, 0), (1, 1))).astype(int), axis=1))
+        assert set(edges.sum(axis=1)) == {0, 2}
+
+    def test_is_anywhere(self, axis):
+        assert self.hidden(axis, count=1, longest=5).any(axis=0).all()
+
+    def test_several_hide_more(self, axis):
+        hidden = self.hidden(axis, count=3, longest=5)
+        assert 5 < hidden.sum(axis=1).max() <= 15
+
+    def test_a_width_beyond_the_size_is_the_size(self, axis):
+        size = spectrograms(1).shape[axis]
+        assert self.hidden(axis, count=1, longest=1000).sum(axis=1).max() == size
+
+
+class TestConfig:
+    def test_lists_become_tuples(self):
+        # As they are read from a recipe; reverberate keeps its rooms by them.
+        config = AugmentationConfig(speed=[1, 2], rt60=[0.1, 0.2])  # type: ignore[arg-type]
+        assert config.speed == (1.0, 2.0)
+        assert hash(config) == hash(AugmentationConfig(speed=(1, 2), rt60=(0.1, 0.2)))
+
+    @pytest.mark.parametrize("name", ["speed", "rt60", "snr", "gain", "bandwidth"])
+    def test_a_range_goes_upwards(self, name):
+        with pytest.raises(ValueError, match=rf"{name} as \[low, high\], received \[5.0, 4.0\]"):
+            AugmentationConfig(**{name: (5, 4)})
+
+    @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+    @pytest.mark.parametrize("name", ["speed", "reverberation", "noise", "bandwidth"])
+    def test_a_probability_is_between_0_and_1(self, name, value):
+        with pytest.raises(ValueError, match=rf"{name}_probability between .* received {value}"):
+            AugmentationConfig(**{f"{name}_probability": value})
+
+    @pytest.mark.parametrize("name", ["speed", "rt60", "bandwidth"])
+    def test_a_factor_a_time_and_a_frequency_are_above_0(self, name):
+        with pytest.raises(ValueError, match=rf"{name} of at least .* received \[0.0, 2.0\]"):
+            AugmentationConfig(**{name: (0, 2)})
+
+    @pytest.mark.parametrize(
+        "name",
+        ["shift", "channel", "time_masks", "time_mask", "frequency_masks", "frequency_mask"],
+    )
+    def test_an_amount_is_not_negative(self, name):
+        with pytest.raises(ValueError, match=rf"{name} of at least 0, received -1"):
+            AugmentationConfig(**{name: -1})
+
+    def test_the_shortest_reverberation_has_a_tail(self):
+        responses = augmentation.room_responses((0.05, 0.05), RATE)
+        assert np.isfinite(responses).all()
+        assert (np.count_nonzero(responses, axis=1) > 100).all()

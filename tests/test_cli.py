@@ -1,0 +1,165 @@
+"""The verbs: what they print, where, and how they end."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import soundfile
+
+VERBS = ("predict", "plot", "train", "evaluate", "download")
+
+
+def echoic(*arguments, cwd=None, env=None):
+    command = [sys.executable, "-m", "echoic", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, env=env)
+
+
+def test_help_names_every_verb():
+    done = echoic("--help")
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_is_in_the_readme(verb, root):
+    assert f"echoic {verb}" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_version():
+    assert re.fullmatch(r"echoic \d+\.\d+\.\d+\n", echoic("--version").stdout)
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["predict"], ["train", "gru", "--epochs", "5"]])
+def test_wrong_usage_ends_with_2(arguments):
+    done = echoic(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Usage" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "nothing.wav"], "No such recording: nothing.wav"),
+        (["predict", "README.md", "-m", "nothing"], "No model 'nothing'"),
+        (["plot", "nothing.wav"], "No such recording"),
+        (["evaluate", "--data", "nothing"], "No data set at nothing"),
+        (["evaluate", "--test-set", "nothing"], "echoic download --test-set"),
+        (["train", "nothing"], "No recipe 'nothing'"),
+        (["train", "gru", "--data", "nothing", "--out", "OUT"], "echoic download"),
+        (["train", "gru", "--set", "training.x=1"], "no key x"),
+        (["download", "--base-url", "ftp://x", "--dest", "OUT"], "http"),
+    ],
+)
+def test_failure_is_one_clear_line_and_ends_with_1(arguments, message, tmp_path):
+    done = echoic(*[str(tmp_path) if a == "OUT" else a for a in arguments])
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_predict_prints_json_lines_and_nothing_else(sample):
+    clip = sorted((sample / "yes").glob("*.wav"))[0]
+    done = echoic("predict", clip, sample / "stream.wav", "--json", "--top", 2)
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {tuple(row) for row in rows} == {("file", "start", "end", "label", "confidence", "top")}
+    assert rows[0]["file"] == clip.as_posix()
+    assert rows[0]["start"] == 0
+    assert rows[0]["label"] == rows[0]["top"][0][0]
+    assert len(rows[0]["top"]) == 2
+    assert [row["start"] for row in rows[1:4]] == [0.0, 0.25, 0.5]
+    assert done.stderr == ""
+
+
+def test_predict_for_people_tells_the_words_of_the_stream_in_order(sample):
+    done = echoic("predict", sample / "stream.wav")
+    spoken = [line.split()[2] for line in (sample / "stream.tsv").read_text().splitlines()]
+    told = [line.split()[4] for line in done.stdout.splitlines() if " – " in line]
+    assert [w for w in told if w[0] != "_"] == [w for w in spoken if w[0] != "_"]
+
+
+def test_predict_reads_folders_and_goes_on_after_a_bad_file(sample, tmp_path):
+    shutil.copy(sorted((sample / "go").glob("*.wav"))[0], tmp_path / "b.wav")
+    (tmp_path / "a.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "c.flac", np.zeros((44100, 2)), 44100)
+    (tmp_path / "notes.txt").write_text("not a recording")
+    done = echoic("predict", tmp_path, "--json")
+    assert done.returncode == 1
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["file"][-6:] for row in rows] == ["/b.wav", "c.flac"]
+    assert "a.wav is an empty file" in done.stderr
+    assert "1 of 3 recordings failed" in done.stderr
+
+
+def test_plot_draws_where_it_is_told(sample, tmp_path):
+    done = echoic("plot", sample / "stream.wav", "--out", tmp_path / "picture.png")
+    assert done.returncode == 0
+    assert done.stdout.strip() == str(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
+    clip = sorted((sample / "go").glob("*.wav"))[0]
+    assert echoic("plot", clip, cwd=tmp_path).stdout.strip() == f"{clip.stem}.png"
+    assert (tmp_path / f"{clip.stem}.png").exists()
+
+
+def test_evaluate_prints_the_report(tiny_model, sample):
+    done = echoic("evaluate", tiny_model, "--data", sample, "--split", "test", "--json")
+    assert done.returncode == 0
+    (line,) = done.stdout.splitlines()
+    report = json.loads(line)
+    assert report["model"] == "tiny"
+    assert report["protocol"] == "hash-split"
+    assert report["split"] == "testing"
+    assert 0 <= report["accuracy"] <= 1
+    assert report["n"] == sum(c["n"] for c in report["classes"].values())
+
+
+def test_evaluate_for_people(tiny_model, sample, tmp_path):
+    done = echoic("evaluate", tiny_model, "--data", sample, "--report", tmp_path / "r")
+    assert done.returncode == 0
+    assert "95 % interval" in done.stdout
+    assert "heard as" in done.stdout
+    assert {p.name for p in (tmp_path / "r").iterdir()} == {"report.json", "confusion.png"}
+
+
+def test_train_says_what_it_made(trained):
+    folder, done = trained
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{folder}: ")
+    assert "validation clips" in done.stdout
+    assert len(re.findall(r"^epoch +\d/3 .*clips/s", done.stderr, re.MULTILINE)) == 3
+    assert "oneDNN" not in done.stderr
+
+
+def test_download_takes_a_mirror_and_reports_a_wrong_archive(tmp_path):
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "speech_commands_test_set_v0.02.tar.gz").write_bytes(b"not the archive")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        done = echoic(
+            "download", "--test-set", "--base-url", url, "--dest", tmp_path / "data", cwd=tmp_path
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert done.returncode == 1
+    assert "cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df" in done.stderr
+    assert not (tmp_path / "data" / "speech_commands_test_set_v0.02").exists()

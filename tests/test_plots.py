@@ -1,0 +1,366 @@
+"""Pictures: their panels and units, that texts keep apart and inside, the same bytes twice."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from echoic import metrics, plots
+from echoic.labels import COMMANDS, SILENCE, UNKNOWN
+
+RATE, HOP, N_MFCC = 16_000, 320, 13
+WORDS_12 = (SILENCE, UNKNOWN, *COMMANDS)
+WORDS_35 = ("backward", "forward", *(f"word{i}" for i in range(33)))
+LONG_TITLE = "A title that is much longer than the picture is wide " * 3
+
+
+def clip(seconds=1.0, seed=0):
+    """A chirp in noise, and features of its shape in which coefficient 0 spans the most."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * RATE)) / RATE
+    waveform = 0.5 * np.sin(2 * np.pi * (200 + 800 * time) * time) + rng.normal(0, 0.01, len(time))
+    scale = np.array([300] + [20] * (N_MFCC - 1))
+    mfcc = rng.normal(size=(len(time) // HOP, N_MFCC)) * scale
+    return waveform.astype(np.float32), mfcc.astype(np.float32)
+
+
+def posteriors(n, bumps, n_labels):
+    """Probabilities in which each (label, instant) of `bumps` rises and falls."""
+    logits = np.zeros((n, n_labels))
+    logits[:, 0] = 4
+    for label, instant in bumps:
+        logits[:, label] += 8 * np.exp(-(((np.arange(n) - instant) / (n / 20)) ** 2))
+    exp = np.exp(logits)
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def prediction(labels=WORDS_12, *, n=50, bumps=((2, 20), (3, 40)), seconds=1.0, **changes):
+    waveform, mfcc = clip(seconds)
+    arguments = {
+        "waveform": waveform,
+        "sample_rate": RATE,
+        "mfcc": mfcc,
+        "hop_length": HOP,
+        "labels": labels,
+        "times": seconds * np.arange(1, n + 1) / n,
+        "probabilities": posteriors(n, bumps, len(labels)),
+        "title": "A clip",
+    } | changes
+    return plots.prediction(arguments.pop("waveform"), **arguments)
+
+
+def confusion(labels, n, title="gru-12 on archive-v0.02"):
+    rng = np.random.default_rng(1)
+    true = rng.integers(0, len(labels), n)
+    predicted = np.where(rng.random(n) < 0.9, true, rng.integers(0, len(labels), n))
+    counts = metrics.confusion_matrix(true, predicted, len(labels))
+    return plots.confusion_matrix(counts, labels=labels, title=title)
+
+
+def history(n, title="gru-12"):
+    epoch = np.arange(n)
+    val_accuracy = 0.9 - 0.5 * np.exp(-epoch / 3) - 0.01 * (epoch > 5)
+    curves = {
+        "loss": list(np.exp(-epoch / 4)),
+        "accuracy": list(1 - 0.6 * np.exp(-epoch / 3)),
+        "val_loss": list(np.exp(-epoch / 5) + 0.1),
+        "val_accuracy": list(val_accuracy),
+        "learning_rate": [1e-3] * n,
+    }
+    return plots.history(curves, title=title)
+
+
+def augmentations(n, title=""):
+    examples = [(f"augmentation {i}", *clip(seed=i)) for i in range(n)]
+    return plots.augmentations(examples, sample_rate=RATE, hop_length=HOP, title=title)
+
+
+PICTURES = {
+    "prediction": prediction,
+    "prediction of a stream": lambda: prediction(
+        n=200, seconds=4.0, bumps=[(2, 20), (3, 60), (3, 70), (11, 90), (11, 130), (9, 198)]
+    ),
+    "prediction with every label likely": lambda: prediction(
+        WORDS_35, bumps=[(i, i) for i in range(1, 35)], title=LONG_TITLE
+    ),
+    "prediction at one instant": lambda: prediction(n=1, bumps=[(2, 0)]),
+    "prediction of 35 labels": lambda: prediction(WORDS_35, n=1),
+    "prediction of silence": lambda: prediction(
+        waveform=np.zeros(RATE, np.float32), mfcc=np.full((50, N_MFCC), -60.0)
+    ),
+    "confusion matrix of 12": lambda: confusion(WORDS_12, 4890, LONG_TITLE),
+    "confusion matrix of 35": lambda: confusion(WORDS_35, 100_000),
+    "confusion matrix of 2": lambda: plots.confusion_matrix(
+        [[123_456, 0], [0, 0]], labels=["yes", "no"], title=LONG_TITLE
+    ),
+    "history": lambda: history(30, LONG_TITLE),
+    "history of one epoch": lambda: history(1),
+    "augmentations": lambda: augmentations(4, LONG_TITLE),
+    "augmentations of none": lambda: augmentations(1),
+}
+
+
+@pytest.fixture(scope="module", params=PICTURES)
+def picture(request):
+    return PICTURES[request.param]()
+
+
+def drawn_texts(figure):
+    """Every text that is drawn, without tick labels outside of their axis."""
+    texts = list(figure.texts)
+    if figure._suptitle:
+        texts.append(figure._suptitle)
+    for legend in figure.legends:
+        texts += legend.get_texts()
+    for axes in figure.findobj(Axes):
+        texts += [*axes.texts, axes._left_title, axes.xaxis.label, axes.yaxis.label]
+        for i, axis in enumerate((axes.xaxis, axes.yaxis)):
+            low, high = sorted(axis.get_view_interval())
+            texts += [
+                text for text in axis.get_ticklabels() if low <= text.get_position()[i] <= high
+            ]
+    return [text for text in dict.fromkeys(texts) if text.get_visible() and text.get_text()]
+
+
+class TestEveryPicture:
+    def test_texts_do_not_overlap(self, picture):
+        renderer = FigureCanvasAgg(picture).get_renderer()
+        texts = drawn_texts(picture)
+        assert len(texts) > 4
+        boxes = np.array([text.get_window_extent(renderer).padded(-1).extents for text in texts])
+        low, high = boxes[:, np.newaxis, :2], boxes[np.newaxis, :, 2:]
+        below = (low < high).all(axis=2)  # Of each pair: one's low corner under the other's high.
+        pairs = np.argwhere(np.triu(below & below.T, k=1))
+        assert [(texts[i].get_text(), texts[j].get_text()) for i, j in pairs] == []
+
+    def test_nothing_touches_the_edge(self, picture):
+        canvas = FigureCanvasAgg(picture)
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())
+        inner = np.full(pixels.shape[:2], False)
+        inner[3:-3, 3:-3] = True
+        assert (pixels[~inner] == 255).all()
+
+    def test_saved_twice_gives_the_same_bytes(self, picture, tmp_path):
+        plots.save(picture, tmp_path / "a.png")
+        plots.save(picture, str(tmp_path / "b.png"))
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+    def test_units_at_each_axis(self, picture):
+        labels = {
+            axis.label.get_text() for axes in picture.axes for axis in (axes.xaxis, axes.yaxis)
+        }
+        known = {
+            "",
+            "Time (s)",
+            "Amplitude\n(full scale = 1)",
+            "MFCC\n(coefficient)",
+            "Standard deviations\nfrom the mean",
+            "Probability",
+            "Probability at 1.00 s",
+            "Predicted label",
+            "True label",
+            "Epoch",
+            "Loss (nats)",
+            "Accuracy (fraction)",
+        }
+        assert labels <= known
+        assert len(labels) > 1
+
+
+class TestPrediction:
+    def test_three_panels_on_one_time_axis(self):
+        figure = prediction()
+        assert len(figure.axes) == 3
+        assert {axes.get_xlim() for axes in figure.axes} == {(0, 1)}
+        edges = [axes.get_position().intervalx for axes in figure.axes]
+        np.testing.assert_allclose(edges, edges[:1] * 3)
+
+    def test_panels_are_as_wide_as_the_names_count_on(self):
+        for peak in (0.01, 0.08, 0.5, 1):  # Ticks with more digits make it narrower.
+            panel = prediction(waveform=np.full(RATE, peak, np.float32)).axes[2]
+            assert panel.get_position().width * plots.WIDTH >= plots.PANEL
+
+    def test_coefficients_are_standardized(self):
+        heat_map = prediction().axes[1].images[0]
+        shown = heat_map.get_array()
+        assert shown.shape == (N_MFCC, 50)
+        np.testing.assert_allclose(shown.mean(axis=1), 0, atol=1e-5)
+        np.testing.assert_allclose(shown.std(axis=1), 1, rtol=1e-5)
+        assert heat_map.get_extent() == [0, 1, -0.5, N_MFCC - 0.5]
+
+    def test_likely_labels_are_named_in_colour_and_the_others_grey(self):
+        panel = prediction().axes[2]
+        assert {text.get_text() for text in panel.texts} == {"_silence_", "yes", "no"}
+        colours = {line.get_color() for line in panel.lines}
+        assert {text.get_color() for text in panel.texts} == colours - {plots.PALE}
+
+    def test_a_word_said_twice_is_named_twice(self):
+        figure = prediction(n=200, seconds=4.0, bumps=[(11, 50), (11, 150)])
+        names = [text.get_text() for text in figure.axes[2].texts]
+        assert sorted(names) == ["_silence_", "go", "go"]
+
+    def test_one_instant_is_bars_of_all_labels(self):
+        panel = prediction(n=1, bumps=[(2, 0)]).axes[2]
+        assert len(panel.patches) == len(WORDS_12)
+        assert [text.get_text() for text in panel.get_yticklabels()] == list(WORDS_12)
+        assert [text.get_text() for text in panel.texts] == ["0.98"]
+
+    def test_a_dollar_sign_is_no_formula(self):
+        title = prediction(title="costs $1 or $2").get_suptitle()
+        assert title == "costs $1 or $2"
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"waveform": np.zeros(0, np.float32)}, r"`waveform` .* Received: .*shape=\(0,\)"),
+            ({"waveform": np.zeros((RATE, 2), np.float32)}, r"Received: .*shape=\(16000, 2\)"),
+            ({"waveform": np.zeros(RATE, np.int16)}, r"Received: dtype=int16.*divide int16"),
+            ({"waveform": np.full(RATE, np.nan, np.float32)}, r"`waveform` must be finite"),
+            ({"sample_rate": 0}, r"Received: sample_rate=0, hop_length=320"),
+            ({"hop_length": 160}, r"100 frames.*hop_length=160. Received: shape=\(50, 13\)"),
+            ({"mfcc": np.zeros((N_MFCC, 50))}, r"Received: shape=\(13, 50\)"),
+            ({"mfcc": np.zeros((50, 0))}, r"Received: shape=\(50, 0\)"),
+            ({"mfcc": np.full((50, 2), np.inf)}, r"`mfcc` must be finite. Received: 100 of 100"),
+            ({"probabilities": np.ones((50, 2))}, r"probabilities.shape=\(50, 2\), 12 labels"),
+            ({"times": [1.0]}, r"times.shape=\(1,\), probabilities.shape=\(50, 12\)"),
+            ({"times": [], "probabilities": np.zeros((0, 12))}, r"with n at least 1"),
+            ({"times": np.ones(50)}, r"`times` must ascend"),
+            ({"times": np.arange(50) - 1}, r"Received: -1 to 48"),
+            ({"times": np.full(50, np.nan)}, r"`times` must be finite"),
+            ({"probabilities": np.full((50, 12), 7)}, r"Received: 7 to 7. Take the softmax"),
+            ({"probabilities": np.full((50, 12), np.nan)}, r"`probabilities` must be finite"),
+        ],
+    )
+    def test_bad_input(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            prediction(**changes)
+
+
+class TestConfusionMatrix:
+    counts = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
+
+    def test_counts_in_the_cells_and_recall_at_the_right(self):
+        figure = plots.confusion_matrix(self.counts, labels=["a", "b", "c"])
+        (axes,) = figure.axes
+        assert [text.get_text() for text in axes.texts] == ["3", "1", "4"]
+        np.testing.assert_allclose(
+            axes.images[0].get_array() ** 2, [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 0]]
+        )
+        recall = [text.get_text() for text in axes.child_axes[0].get_yticklabels()]
+        assert recall == ["75.0%", "100.0%", "n/a"]
+
+    def test_labels(self):
+        with pytest.raises(ValueError, match=r"name the 3 rows.*Received: 2 labels"):
+            plots.confusion_matrix(self.counts, labels=["a", "b"])
+
+    def test_bad_counts(self):
+        with pytest.raises(ValueError, match=r"must hold counts"):
+            plots.confusion_matrix(self.counts / 4, labels=["a", "b", "c"])
+
+
+class TestHistory:
+    def test_panels_and_best_epoch(self):
+        figure = history(30)
+        loss, accuracy = figure.axes
+        assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("Loss (nats)", "Accuracy (fraction)")
+        names = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert names == ["training", "validation", "best epoch (30)"]
+
+    def test_best_is_the_first_of_the_highest_validation_accuracy(self):
+        figure = plots.history({"val_loss": [3, 2, 1, 0], "val_accuracy": [0.1, 0.9, 0.9, 0.2]})
+        assert figure.axes[1].get_title(loc="left") == "Validation at epoch 2: 0.900"
+
+    def test_best_is_the_lowest_validation_loss_without_accuracy(self):
+        figure = plots.history({"loss": [3, 2, 1], "val_loss": [1, float("nan"), 2]})
+        assert len(figure.axes) == 1
+        assert figure.axes[0].get_title(loc="left") == "Validation at epoch 1: 1.000"
+
+    def test_without_validation_no_epoch_is_best(self):
+        figure = plots.history({"loss": [3, float("inf")], "accuracy": [0.1, 0.2]})
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training"]
+
+    @pytest.mark.parametrize(
+        "epochs", [{}, {"lr": [1.0]}, {"loss": []}, {"loss": [1, 2], "val_loss": [1]}]
+    )
+    def test_bad_input(self, epochs):
+        with pytest.raises(ValueError, match=r"`epochs` must hold loss.*Received: keys"):
+            plots.history(epochs)
+
+
+class TestAugmentations:
+    def test_a_row_each_on_shared_scales(self):
+        figure = augmentations(3)
+        panels = figure.axes[:6]
+        assert len({axes.get_xlim() for axes in panels}) == 1
+        assert len({axes.get_ylim() for axes in panels[::2]}) == 1
+        titles = [axes.get_title(loc="left") for axes in panels[::2]]
+        assert titles == ["augmentation 0", "augmentation 1", "augmentation 2"]
+
+    def test_colours_are_those_of_the_untouched_clip(self):
+        waveform, mfcc = clip()
+        figure = plots.augmentations(
+            [("untouched", waveform, mfcc), ("louder", waveform, mfcc + mfcc.std(axis=0))],
+            sample_rate=RATE,
+            hop_length=HOP,
+        )
+        untouched, louder = (figure.axes[i].images[0].get_array() for i in (1, 3))
+        np.testing.assert_allclose(louder - untouched, 1, atol=1e-4)
+
+    def test_clips_may_differ_in_length(self):
+        figure = plots.augmentations(
+            [("untouched", *clip()), ("slower", *clip(1.2))], sample_rate=RATE, hop_length=HOP
+        )
+        assert figure.axes[0].get_xlim() == (0, 1.2)
+
+    def test_bad_input(self):
+        waveform, mfcc = clip()
+        for examples, message in (
+            ([], r"at least the untouched clip"),
+            ([("a", waveform[:0], mfcc)], r"`waveform` must be"),
+            ([("a", waveform * np.float32(np.nan), mfcc)], r"`waveform` must be finite"),
+            (
+                [("a", waveform, mfcc), ("b", waveform, mfcc[:, :9])],
+                r"13 in the first and 9 in 'b'",
+            ),
+        ):
+            with pytest.raises(ValueError, match=message):
+                plots.augmentations(examples, sample_rate=RATE, hop_length=HOP)
+
+
+class TestSave:
+    def test_png_of_1200_pixels_without_metadata(self, tmp_path):
+        plots.save(history(3), tmp_path / "history.png")
+        with Image.open(tmp_path / "history.png") as image:
+            assert image.format == "PNG"
+            assert image.width == 1200
+            assert set(image.info) == {"dpi"}
+
+    def test_other_formats(self, tmp_path):
+        with pytest.raises(ValueError, match=r"must end in .png. Received: .*history.pdf"):
+            plots.save(history(3), tmp_path / "history.pdf")
+
+    def test_the_settings_of_the_reader_change_nothing(self, tmp_path):
+        plots.save(history(3), tmp_path / "a.png")
+        with rc_context({"font.size": 20, "savefig.bbox": "tight", "axes.facecolor": "red"}):
+            figure = history(3)
+            plots.save(figure, tmp_path / "b.png")
+        assert isinstance(figure, Figure)
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_import_is_light():
+    """Neither module costs matplotlib at import, and no picture touches pyplot."""
+    code = (
+        "import sys; from echoic import plots\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "plots.history({'loss': [1.0]})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

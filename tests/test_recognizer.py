@@ -1,0 +1,145 @@
+"""Sound in, words out."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import soxr
+
+from echoic import audio
+from echoic.bundle import Bundle
+from echoic.recognizer import Prediction, Recognizer, merge
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return Recognizer.load("gru-12")
+
+
+@pytest.fixture(scope="module")
+def clip(sample):
+    return audio.read(sorted((sample / "stop").glob("*.wav"))[0])
+
+
+def test_a_clip_gives_one_prediction(recognizer, clip):
+    (prediction,) = recognizer.predict(clip)
+    assert prediction.start == 0.0
+    assert prediction.end == pytest.approx(len(clip) / 16000)
+    assert prediction.label == prediction.top[0][0]
+    assert prediction.confidence == prediction.top[0][1]
+    assert len(prediction.top) == 3
+    confidences = [p for _, p in prediction.top]
+    assert confidences == sorted(confidences, reverse=True)
+
+
+def test_all_probabilities_sum_to_one(recognizer, clip):
+    (prediction,) = recognizer.predict(clip, top=len(recognizer.labels))
+    assert sum(p for _, p in prediction.top) == pytest.approx(1, abs=1e-5)
+    assert {label for label, _ in prediction.top} == set(recognizer.labels)
+
+
+def test_file_int16_and_float_are_the_same_sound(recognizer, sample):
+    path = sorted((sample / "stop").glob("*.wav"))[0]
+    waveform = audio.read(path)
+    expected = recognizer.predict(path)
+    assert recognizer.predict(str(path)) == expected
+    assert recognizer.predict(waveform) == expected
+    assert recognizer.predict(audio.to_int16(waveform)) == expected
+
+
+def test_another_rate_is_the_same_word(recognizer, clip):
+    (expected,) = recognizer.predict(clip)
+    (received,) = recognizer.predict(soxr.resample(clip, 16000, 48000), sample_rate=48000)
+    assert received.label == expected.label
+    assert received.confidence == pytest.approx(expected.confidence, abs=0.05)
+
+
+def test_a_long_recording_is_heard_in_windows_to_its_end(recognizer, sample):
+    waveform = audio.read(sample / "stream.wav")
+    predictions = recognizer.predict(waveform)
+    starts = [p.start for p in predictions]
+    assert starts[:3] == [0.0, 0.25, 0.5]
+    assert all(p.end - p.start == pytest.approx(1) for p in predictions)
+    assert predictions[-1].end == pytest.approx(len(waveform) / 16000)
+    (alone,) = recognizer.predict(waveform[4000:20000])
+    assert alone.top == predictions[1].top
+
+
+@pytest.mark.parametrize("n", [16000, 16001, 20000, 20001])
+def test_every_sample_is_in_a_window(recognizer, n):
+    predictions = recognizer.predict(np.zeros(n, np.float32))
+    assert predictions[0].start == 0
+    assert predictions[-1].end == n / 16000
+    assert all(b.start <= a.end for a, b in zip(predictions, predictions[1:], strict=False))
+    assert len({p.start for p in predictions}) == len(predictions)
+
+
+def test_the_shipped_model_knows_the_words_of_the_sample_stream(recognizer, sample):
+    """Each word of the label file is among what is heard at its time, and nothing else is."""
+    rows = [line.split("\t") for line in (sample / "stream.tsv").read_text().splitlines()]
+    heard = [p for p in merge(recognizer.predict(sample / "stream.wav")) if p.label[0] != "_"]
+    spoken = [(float(a), float(b), word) for a, b, word in rows if word[0] != "_"]
+    assert [p.label for p in heard] == [word for _, _, word in spoken]
+    for prediction, (start, end, _) in zip(heard, spoken, strict=True):
+        assert prediction.start < end
+        assert start < prediction.end
+
+
+def test_silence_is_silence(recognizer):
+    (prediction,) = recognizer.predict(np.zeros(16000, np.float32))
+    assert prediction.label == "_silence_"
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((2, 16000), np.float32), "shape \\(2, 16000\\)"),
+        (np.zeros(0, np.float32), "received none"),
+        (np.zeros(16000, np.int32), "received int32"),
+        (np.full(16000, np.nan, np.float32), "NaN or infinite"),
+        (np.full(16000, np.inf, np.float32), "NaN or infinite"),
+    ],
+)
+def test_what_is_no_sound_is_refused(recognizer, samples, message):
+    with pytest.raises(audio.AudioError, match=message):
+        recognizer.predict(samples)
+
+
+def test_a_file_that_is_not_there(recognizer, tmp_path):
+    with pytest.raises(FileNotFoundError, match="No such recording"):
+        recognizer.predict(tmp_path / "nothing.wav")
+
+
+def test_several_threads_may_use_one_recognizer(recognizer, sample):
+    paths = sorted((sample / "left").glob("*.wav"))[:8]
+    expected = [recognizer.predict(path) for path in paths]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(recognizer.predict, paths)) == expected
+
+
+def test_probabilities_are_those_of_the_clips_alone(recognizer, clip):
+    clips = np.stack([audio.fit_length(clip, 16000), np.zeros(16000, np.float32)])
+    rows = recognizer.probabilities(clips)
+    assert rows.shape == (2, len(recognizer.labels))
+    np.testing.assert_array_equal(rows[:1], recognizer.probabilities(clips[:1]))
+
+
+def test_a_damaged_model_does_not_listen(tiny_copy):
+    (tiny_copy / "clip.tflite").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="TFLite"):
+        Recognizer(Bundle.load(tiny_copy))
+
+
+def test_merge_joins_neighbours_of_one_label():
+    def heard(start, label, confidence):
+        return Prediction(start, start + 1, label, confidence, ((label, confidence),))
+
+    merged = merge(
+        [heard(0, "go", 0.6), heard(0.25, "go", 0.9), heard(0.5, "no", 0.5), heard(2, "go", 0.7)]
+    )
+    assert [(p.start, p.end, p.label, p.confidence) for p in merged] == [
+        (0, 1.25, "go", 0.9),
+        (0.5, 1.5, "no", 0.5),
+        (2, 3, "go", 0.7),
+    ]
+    assert merge([]) == []

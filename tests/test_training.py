@@ -1,0 +1,289 @@
+"""Recipes, batches, and a run that survives whatever happens to it."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from echoic import speech_commands as sc
+from echoic import training
+from echoic.training import Feed, Progress, Recipe
+
+
+@pytest.fixture(scope="module")
+def feed(tiny_recipe, sample):
+    recipe = Recipe.load(tiny_recipe)
+    return Feed(sc.load(sample, recipe.data, "training"), recipe)
+
+
+# --- recipes
+
+
+@pytest.mark.parametrize("name", training.recipe_names())
+def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(name):
+    recipe = Recipe.load(name)
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    assert recipe.data.labels[:2] == ("_silence_", "_unknown_")
+
+
+def test_the_six_recipes_ship():
+    assert training.recipe_names() == ["attention", "bag", "crnn", "gru", "lstm", "rnn"]
+
+
+def test_a_recipe_that_has_a_base_changes_only_what_it_names():
+    gru, lstm = Recipe.load("gru"), Recipe.load("lstm")
+    assert dataclasses.replace(lstm, model=gru.model) == gru
+    assert lstm.model != gru.model
+
+
+def test_streamable_recipes_are_the_causal_ones():
+    streamable = {n for n in training.recipe_names() if Recipe.load(n).model.streamable}
+    assert streamable == {"crnn", "gru", "lstm", "rnn"}
+
+
+def test_overrides_are_toml_values_or_bare_words():
+    recipe = Recipe.load(
+        "gru",
+        overrides=[
+            "training.epochs=5",
+            "augmentation.snr=[5, 10]",
+            "data.vocabulary=yes,no",
+            "data.unseen_words=[]",
+        ],
+    )
+    assert recipe.training.epochs == 5
+    assert recipe.augmentation.snr == (5.0, 10.0)
+    assert recipe.data.labels == ("_silence_", "_unknown_", "yes", "no")
+    assert recipe.data.unseen_words == ()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=5", "no key epoch"),
+        ("trainings.epochs=5", "no section trainings"),
+        ("training.epochs=five", "to be int, received 'five'"),
+        ("training.epochs=1.5", "to be int, received 1.5"),
+        ("training.epochs=true", "to be int, received True"),
+        ("training.deterministic=1", "to be bool, received 1"),
+        ("training.epochs=0", "above 0"),
+        ("training.epochs", "section.key=value"),
+        ("epochs=5", "section.key=value"),
+        ("features.n_mfcc=400", "n_mfcc between"),
+        ("augmentation.snr=[10, 5]", "as \\[low, high\\]"),
+        ("data.unknown_fraction=2", "sum to"),
+        ("data.unseen_words=['yes']", "cannot be unseen: yes"),
+        ("model.layers=[{type='quantum'}]", "received 'quantum'"),
+    ],
+)
+def test_a_wrong_override_says_what_is_wrong(override, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe.load("gru", overrides=[override])
+
+
+def test_a_recipe_that_is_not_there_or_not_toml(tmp_path):
+    with pytest.raises(FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn"):
+        Recipe.load("transformer")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[training\n")
+    with pytest.raises(ValueError, match="is not TOML"):
+        Recipe.load(broken)
+
+
+# --- batches
+
+
+def test_a_batch_depends_on_its_key_alone(feed):
+    indices = feed.epoch(3)[1]
+    x, y = feed.batch(indices, 3, 1)
+    again, same = feed.batch(indices, 3, 1)
+    other, _ = feed.batch(indices, 4, 1)
+    np.testing.assert_array_equal(x, again)
+    np.testing.assert_array_equal(y, same)
+    assert not np.array_equal(x, other)
+
+
+def test_a_batch_has_coefficients_and_one_hot_answers(feed):
+    x, y = feed.batch(feed.epoch(0)[0], 0, 0)
+    config = feed.recipe.features
+    assert x.shape == (feed.recipe.training.batch_size, 50, config.n_mfcc)
+    assert (x.dtype, y.dtype) == (np.float32, np.float32)
+    assert y.shape == (len(x), len(feed.split.labels))
+    assert (y.sum(axis=1) == 1).all()
+
+
+def test_the_stream_of_batches_can_begin_at_any_epoch(feed):
+    steps = len(feed.epoch(0))
+    whole = feed.batches()
+    for _ in range(steps):
+        next(whole)
+    late = feed.batches(first_epoch=1)
+    for _ in range(3):
+        for a, b in zip(next(whole), next(late), strict=True):
+            np.testing.assert_array_equal(a, b)
+    whole.close()
+    late.close()
+
+
+def test_an_epoch_draws_afresh(feed):
+    first, second = (np.sort(np.concatenate(feed.epoch(e))) for e in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_statistics_are_those_of_what_training_hears(feed):
+    mean, variance = feed.statistics(batches=2)
+    x = np.concatenate([feed.batch(b, 0, i)[0] for i, b in enumerate(feed.epoch(0)[:2])])
+    np.testing.assert_allclose(mean, x.mean(axis=(0, 1), dtype=np.float64), rtol=1e-5)
+    np.testing.assert_allclose(variance, x.var(axis=(0, 1), dtype=np.float64), rtol=1e-4)
+
+
+# --- loss
+
+
+def test_the_loss_looks_at_the_last_steps_only():
+    config = dataclasses.replace(Recipe.load("gru").training, supervised_steps=2)
+    loss = training.clip_loss(config)
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((4, 9, 3)).astype(np.float32)
+    y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    early = logits.copy()
+    early[:, :-2] += 7
+    late = logits.copy()
+    late[:, -2] += [0, 3, 0]
+    np.testing.assert_array_equal(loss(y, logits), loss(y, early))
+    assert not np.allclose(loss(y, logits), loss(y, late))
+
+
+def test_the_loss_equals_keras_own():
+    config = dataclasses.replace(Recipe.load("gru").training, supervised_steps=1)
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((4, 9, 3)).astype(np.float32)
+    y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    expected = keras.losses.categorical_crossentropy(
+        y, logits[:, -1], from_logits=True, label_smoothing=config.label_smoothing
+    )
+    np.testing.assert_allclose(training.clip_loss(config)(y, logits), expected, rtol=1e-6)
+    np.testing.assert_allclose(training.clip_loss(config)(y, logits[:, -1]), expected, rtol=1e-6)
+
+
+def test_accuracy_is_that_of_the_last_step():
+    logits = np.zeros((2, 3, 2), np.float32)
+    logits[:, :-1, 0] = 5
+    logits[:, -1, 1] = 1
+    right = training.accuracy(np.array([[0, 1], [1, 0]], np.float32), logits)
+    np.testing.assert_array_equal(right, [1.0, 0.0])
+
+
+# --- runs
+
+
+def start(recipe: Path, data: Path, out: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "echoic", "train", str(recipe)]
+    command += ["--data", str(data), "--out", str(out), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        if process.poll() is not None:
+            pytest.fail(f"ended before {path.name} was there: {process.communicate()[1]}")
+        assert time.monotonic() < deadline, f"no {path.name} within five minutes"
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_interrupted_and_killed_ends_like_one_that_is_left_alone(
+    tiny_recipe, tiny_model, sample, tmp_path
+):
+    out = tmp_path / "tiny"
+    if sys.platform != "win32":
+        process = start(tiny_recipe, sample, out)
+        wait_for(out / ".training" / "epoch-0001.weights.h5", process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 130, errors
+        assert "--resume" in errors
+        assert str(tiny_recipe) in errors
+
+    process = start(tiny_recipe, sample, out, *(["--resume"] if out.exists() else []))
+    wait_for(out / ".training" / "epoch-0002.weights.h5", process)
+    process.kill()
+    process.communicate(timeout=120)
+    assert not (out / "echoic.json").exists()  # half a run is no model
+
+    process = start(tiny_recipe, sample, out, "--resume")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+    alone, resumed = (
+        keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+        for folder in (tiny_model, out)
+    )
+    for a, b in zip(alone.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    history = [
+        json.loads((folder / ".training" / "epoch-0003.json").read_text())["history"]
+        for folder in (tiny_model, out)
+    ]
+    assert history[0] == history[1]
+
+
+def test_the_log_has_a_line_an_epoch(tiny_model):
+    lines = (tiny_model / ".training" / "log.csv").read_text().splitlines()
+    assert lines[0].split(",")[0] == "epoch"
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(lines[0].split(","))
+    assert len(lines) == 1 + 3
+    assert list((tiny_model / ".training" / "tensorboard").rglob("events.*"))
+
+
+def test_what_is_there_is_not_overwritten(tiny_recipe, tiny_model, sample, tmp_path):
+    recipe = Recipe.load(tiny_recipe)
+    before = (tiny_model / "echoic.json").read_bytes()
+    with pytest.raises(FileExistsError, match="holds a model already.*--overwrite"):
+        training.train(recipe, data=sample, out=tiny_model)
+    assert (tiny_model / "echoic.json").read_bytes() == before
+    with pytest.raises(FileNotFoundError, match="No run to resume"):
+        training.train(recipe, data=sample, out=tmp_path / "new", resume=True)
+
+
+def test_a_run_is_resumed_with_its_own_recipe_only(tiny_recipe, tiny_model, sample):
+    other = Recipe.load(tiny_recipe, overrides=["training.epochs=9"])
+    with pytest.raises(ValueError, match="training.epochs: 3 then, 9 now"):
+        training.train(other, data=sample, out=tiny_model, resume=True)
+
+
+def test_resuming_a_run_that_is_done_makes_the_model_again(tiny_copy, tiny_recipe, sample):
+    (tiny_copy / "clip.tflite").unlink()
+    told: list[Progress] = []
+    model = training.train(
+        Recipe.load(tiny_recipe), data=sample, out=tiny_copy, resume=True, on_progress=told.append
+    )
+    assert told == []
+    assert model.graph("clip")
+
+
+@pytest.mark.parametrize("name", [n for n in training.recipe_names() if n != "gru"])
+def test_each_recipe_learns(name, sample):
+    """A few steps on one batch bring the loss down, whatever the network."""
+    recipe = Recipe.load(name, overrides=["training.batch_size=32", "training.warmup_epochs=0"])
+    feed = Feed(sc.load(sample, recipe.data, "validation"), recipe)
+    x, y = feed.batch(feed.epoch(0)[0], 0, 0)
+    keras.utils.set_random_seed(0)
+    model = training.models.build(
+        recipe.model,
+        n_mfcc=recipe.features.n_mfcc,
+        n_labels=12,
+        mean=x.mean(axis=(0, 1)),
+        variance=x.var(axis=(0, 1)),
+    )
+    training.compile_model(model, recipe.training, 10)
+    losses = [float(model.train_on_batch(x, y)[0]) for _ in range(6)]
+    assert losses[-1] < losses[0]
