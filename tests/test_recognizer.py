@@ -1,6 +1,7 @@
 """Sound in, words out."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_every_sample_is_in_a_window(recognizer, n):
     predictions = recognizer.predict(np.zeros(n, np.float32))
     assert predictions[0].start == 0
     assert predictions[-1].end == n / 16000
-    assert all(b.start <= a.end for a, b in zip(predictions, predictions[1:], strict=False))
+    assert all(b.start <= a.end for a, b in pairwise(predictions))
     assert len({p.start for p in predictions}) == len(predictions)
 
 
@@ -130,16 +131,23 @@ def test_a_damaged_model_does_not_listen(tiny_copy):
         Recognizer(Bundle.load(tiny_copy))
 
 
-def test_merge_joins_neighbours_of_one_label():
-    def heard(start, label, confidence):
-        return Prediction(start, start + 1, label, confidence, ((label, confidence),))
+def heard(start, label, confidence):
+    return Prediction(start, start + 1, label, confidence, ((label, confidence),))
 
-    merged = merge(
-        [heard(0, "go", 0.6), heard(0.25, "go", 0.9), heard(0.5, "no", 0.5), heard(2, "go", 0.7)]
-    )
+
+def test_merge_joins_neighbours_of_one_label():
+    windows = [heard(0, "go", 0.6), heard(0.25, "go", 0.9), heard(0.5, "no", 0.5)]
+    windows += [heard(0.75, "go", 0.7), heard(1, "go", 0.6)]
+    merged = merge(windows, at_least=1)
     assert [(p.start, p.end, p.label, p.confidence) for p in merged] == [
         (0, 1.25, "go", 0.9),
         (0.5, 1.5, "no", 0.5),
-        (2, 3, "go", 0.7),
+        (0.75, 2, "go", 0.7),
     ]
+
+
+def test_merge_leaves_out_what_one_window_hears_alone():
+    windows = [heard(0, "go", 0.6), heard(0.25, "go", 0.9), heard(0.5, "no", 0.5)]
+    assert [p.label for p in merge(windows)] == ["go"]
+    assert [p.label for p in merge(windows[2:])] == ["no"]  # there is no second one to agree
     assert merge([]) == []

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from echoic.audio import AudioError
     from echoic.augmentation import AugmentationConfig
     from echoic.bundle import Bundle, BundleError
-    from echoic.audio import AudioError
     from echoic.evaluation import evaluate_split, evaluate_test_set
     from echoic.features import FeatureConfig, mfcc
     from echoic.labels import vocabulary

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -146,12 +145,23 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(help="The picture (PNG).", show_default="FILE's name .png, here")
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE", help="Draw what a recipe's augmentation makes of it."),
+    ] = None,
 ) -> None:
     """Draw a recording as the model hears it: waveform, MFCC, probabilities."""
     from echoic import plots
     from echoic.recognizer import Recognizer
 
-    figure = plots.recording(Recognizer.load(model), file)
+    if augment:
+        _import_tensorflow()
+        from echoic.training import Recipe
+
+        recipe = Recipe.load(augment)
+        figure = plots.augmented(file, config=recipe.augmentation, feature_config=recipe.features)
+    else:
+        figure = plots.recording(Recognizer.load(model), file)
     target = out or Path(f"{file.stem}.png")
     plots.save(figure, target)
     print(target)
@@ -311,13 +321,15 @@ def _show_predictions(path: Path, predictions: list[Prediction]) -> None:
         )
         return
     console.print(f"{escape(str(path))}  [dim]{predictions[-1].end:.1f} s[/]", soft_wrap=True)
-    for p in merge(predictions):
-        if p.label != SILENCE:
-            bar = "█" * round(20 * p.confidence)
-            console.print(
-                f"  {p.start:6.2f} – {p.end:6.2f} s  [bold]{escape(p.label):<10}[/] "
-                f"{p.confidence:4.0%} [green]{bar}[/]"
-            )
+    words = [p for p in merge(predictions) if p.label != SILENCE]
+    for p in words:
+        bar = "█" * round(20 * p.confidence)
+        console.print(
+            f"  {p.start:6.2f} – {p.end:6.2f} s  [bold]{escape(p.label):<10}[/] "
+            f"{p.confidence:4.0%} [green]{bar}[/]"
+        )
+    if not words:
+        console.print("  [dim]no word; --json lists what each window heard[/]")
 
 
 def _show_evaluation(name: str, result: Evaluation) -> None:
@@ -456,17 +468,12 @@ def _command_line(words: list[str]) -> str:
 
 
 def _import_tensorflow() -> None:
-    """Import TensorFlow without its start-up notes, which no setting turns off."""
+    """Import TensorFlow without its start-up notes."""
+    from echoic.bundle.graph import quiet_stderr
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as notes:
-        stderr = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    with quiet_stderr():
+        import keras  # noqa: F401
 
 
 def main(arguments: list[str] | None = None) -> None:

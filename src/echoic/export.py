@@ -6,7 +6,13 @@ can feed it other features than it was trained on.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -52,6 +58,8 @@ def clip_tflite(model: keras.Model, config: FeatureConfig, *, seconds: float = 1
     ValueError
         The features cannot be computed inside a graph: see `frontend.MFCC`.
     """
+    if keras.backend.backend() != "tensorflow":
+        return _in_tensorflow(model, config, seconds)
     n_samples = round(seconds * config.sample_rate)
     front_end = MFCC(config)
 
@@ -70,6 +78,30 @@ def clip_tflite(model: keras.Model, config: FeatureConfig, *, seconds: float = 1
     _refuse_foreign_operations(content)
     _refuse_difference(content, model, config, n_samples)
     return content
+
+
+def _in_tensorflow(model: keras.Model, config: FeatureConfig, seconds: float) -> bytes:
+    """Convert in another process: TFLite is written by TensorFlow, whatever did the training."""
+    program = (
+        "import sys, json, pathlib; from echoic import bundle, export, features\n"
+        "folder, config, seconds = pathlib.Path(sys.argv[1]), *map(json.loads, sys.argv[2:])\n"
+        "model = bundle.load_keras(folder / 'model.keras')\n"
+        "content = export.clip_tflite(model, features.FeatureConfig(**config), seconds=seconds)\n"
+        "(folder / 'clip.tflite').write_bytes(content)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras", include_optimizer=False)
+        arguments = [folder, json.dumps(asdict(config)), json.dumps(seconds)]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ExportError(f"The conversion in TensorFlow failed:\n{done.stderr}")
+        return (Path(folder) / "clip.tflite").read_bytes()
 
 
 def _refuse_foreign_operations(content: bytes) -> None:

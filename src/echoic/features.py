@@ -103,6 +103,14 @@ def window(config: FeatureConfig) -> npt.NDArray[np.float32]:
     return np.pad(hann, (config.n_fft - config.win_length, 0)).astype(np.float32)
 
 
+def band_frequencies(config: FeatureConfig) -> npt.NDArray[np.float64]:
+    """Centre frequency (Hz) of each mel band, shape (n_mels,)."""
+    import librosa
+
+    edges = librosa.mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=config.fmax)
+    return np.asarray(edges[1:-1], dtype=np.float64)
+
+
 def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32]:
     """Mel spectrogram in decibels, between `FLOOR_DB` and about +40.
 
@@ -125,7 +133,7 @@ def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32
     import librosa
 
     waveform = np.asarray(waveform)
-    n_frames = config.n_frames(waveform.shape[-1])
+    n_frames = config.n_frames(waveform.shape[-1]) if waveform.ndim else 0
     if waveform.dtype.kind != "f" or n_frames == 0:
         raise ValueError(
             f"Expected float32 samples in [-1, 1], at least hop_length = {config.hop_length} of "

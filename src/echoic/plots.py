@@ -27,9 +27,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+    from echoic.augmentation import AugmentationConfig
+    from echoic.features import FeatureConfig
     from echoic.recognizer import Recognizer
 
-__all__ = ["augmentations", "confusion_matrix", "history", "prediction", "recording", "save"]
+__all__ = [
+    "augmentations",
+    "augmented",
+    "confusion_matrix",
+    "history",
+    "prediction",
+    "recording",
+    "save",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -394,6 +404,53 @@ def augmentations(
             axes.set_ylabel(label)
         _draw_scale(image, ax=list(grid[:, 1]), aspect=35 * n, pad=0.02)
     return figure
+
+
+def augmented(
+    path: str | Path, *, config: AugmentationConfig, feature_config: FeatureConfig, seed: int = 0
+) -> Figure:
+    """Draw each transformation of an `AugmentationConfig` alone, applied to a recording.
+
+    Those that a probability governs are applied for certain. The noise is white.
+
+    Raises
+    ------
+    FileNotFoundError, AudioError
+        See `audio.read`.
+    """
+    from echoic import augmentation as a
+
+    rate = feature_config.sample_rate
+    waveform = audio.fit_length(audio.read(path, sample_rate=rate), rate)[None]
+    log_mel = features.log_mel(waveform, feature_config)
+    bands = features.band_frequencies(feature_config)
+    rng = np.random.default_rng(seed)
+    noise = rng.uniform(-0.5, 0.5, 10 * rate).astype(np.float32)
+    waveforms = {
+        "as it is": waveform,
+        "speed": a.speed(waveform, config.speed, probability=1, rng=rng),
+        "shift": a.shift(waveform, round(config.shift * rate), rng=rng),
+        "reverberation": a.reverberate(
+            waveform, config.rt60, probability=1, sample_rate=rate, rng=rng
+        ),
+        "noise": a.add_noise(waveform, [noise], config.snr, probability=1, rng=rng),
+        "gain": a.gain(waveform, config.gain, rng=rng),
+    }
+    log_mels = {
+        "microphone": a.channel(log_mel, config.channel, rng=rng),
+        "bandwidth": a.narrow(
+            log_mel, config.bandwidth, probability=1, band_frequencies=bands, rng=rng
+        ),
+        "time masks": a.mask(
+            log_mel, count=config.time_masks, longest=config.time_mask, axis=1, rng=rng
+        ),
+        "frequency masks": a.mask(
+            log_mel, count=config.frequency_masks, longest=config.frequency_mask, axis=2, rng=rng
+        ),
+    }
+    rows = [(name, w[0], features.mfcc(w[0], feature_config)) for name, w in waveforms.items()]
+    rows += [(n, waveform[0], features.cepstrum(m[0], feature_config)) for n, m in log_mels.items()]
+    return augmentations(rows, sample_rate=rate, hop_length=feature_config.hop_length)
 
 
 def save(figure: Figure, path: str | Path) -> None:

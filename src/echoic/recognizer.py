@@ -154,11 +154,18 @@ class Recognizer:
         )
 
 
-def merge(predictions: Sequence[Prediction]) -> list[Prediction]:
+def merge(predictions: Sequence[Prediction], *, at_least: int = 2) -> list[Prediction]:
     """Join neighbouring windows of one label: what was said, once.
 
-    Each run is told by its most confident window, with the time from the beginning of its first
-    window to the end of its last.
+    A word of up to three quarters of a second lies whole in two windows or more. What a single
+    window hears alone is mostly a part of a word that the window's edge has cut, so a run of fewer
+    than ``at_least`` windows is left out.
+
+    Returns
+    -------
+    list of Prediction
+        Each with the time from the beginning of its first window to the end of its last, and the
+        confidence of its most confident one.
     """
     runs: list[list[Prediction]] = []
     for prediction in predictions:
@@ -168,6 +175,9 @@ def merge(predictions: Sequence[Prediction]) -> list[Prediction]:
             runs.append([prediction])
     merged = []
     for run in runs:
-        best = max(run, key=lambda p: p.confidence)
-        merged.append(Prediction(run[0].start, run[-1].end, best.label, best.confidence, best.top))
+        if len(run) >= min(at_least, len(predictions)):
+            best = max(run, key=lambda p: p.confidence)
+            merged.append(
+                Prediction(run[0].start, run[-1].end, best.label, best.confidence, best.top)
+            )
     return merged

@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import librosa
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from echoic import augmentation, features, models
+from echoic import augmentation, evaluation, export, features, models, plots
 from echoic import bundle as bundles
 from echoic import speech_commands as sc
 from echoic.augmentation import AugmentationConfig
@@ -229,9 +228,7 @@ class Feed:
     def __init__(self, split: sc.Split, recipe: Recipe) -> None:
         self.split = split
         self.recipe = recipe
-        config = recipe.features
-        edges = librosa.mel_frequencies(config.n_mels + 2, fmin=config.fmin, fmax=config.fmax)
-        self._band_frequencies = edges[1:-1]
+        self._band_frequencies = features.band_frequencies(recipe.features)
 
     def epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         """Draw an epoch's examples, cut into batches; what does not fill one is left over."""
@@ -555,8 +552,6 @@ def train(
             verbose=0,
         )
     checkpoints.load_best()
-    from echoic import evaluation, export
-
     bundle = bundles.write(
         out,
         model=model,
@@ -576,6 +571,8 @@ def train(
             "versions": bundles.versions(),
         },
     )
+    curves = {key: [row[key] for row in checkpoints.history] for key in checkpoints.history[0]}
+    plots.save(plots.history(curves, title=out.name), out / "history.png")
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
 
 

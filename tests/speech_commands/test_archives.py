@@ -383,7 +383,7 @@ def test_disk_too_small(server, dest, monkeypatch):
 
 def test_failure_to_write_is_not_taken_for_one_of_the_network(server, dest):
     (dest / f"{FILE}.part").mkdir(parents=True)  # cannot be written, on any system
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="part"):
         download(ARCHIVE, dest, base_url=server.url)
     assert len(server.ranges) == 1
 

@@ -331,7 +331,14 @@ class TestDraw:
         counts = Counter(drawn.tolist())
         assert all(counts[i] == 1 for i in known)
         assert len(known) == 230
-        assert not np.array_equal(drawn, np.sort(drawn))
+
+    def test_is_in_random_order(self, training):
+        drawn = training.draw(np.random.default_rng(1))
+        half = len(drawn) // 2
+        for kind in (drawn < 0, (drawn >= 0) & (drawn < 200), drawn >= 200):
+            assert 0.3 < kind[:half].sum() / kind.sum() < 0.7
+        ordered = drawn[drawn >= 0]
+        assert 0.3 < np.mean(np.diff(ordered) > 0) < 0.7
 
     def test_has_the_proportions_of_the_published_protocol(self, training):
         drawn = training.draw(np.random.default_rng(1))

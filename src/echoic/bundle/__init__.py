@@ -138,12 +138,17 @@ class Bundle:
         return graph
 
     def keras_model(self) -> Any:
-        """Load ``model.keras``, in safe mode: nothing in the file is executed."""
-        import keras
+        """Load ``model.keras``; see `load_keras`."""
+        return load_keras(self.path / "model.keras")
 
-        from echoic import frontend, models  # noqa: F401 (register the layers)
 
-        return keras.saving.load_model(self.path / "model.keras", compile=False, safe_mode=True)
+def load_keras(path: Path) -> Any:
+    """Load a ``.keras`` file in safe mode: no code that is in the file is run."""
+    import keras
+
+    from echoic import frontend, models  # noqa: F401 (they register their layers)
+
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def chirp(n_samples: int, *, sample_rate: int = 16_000) -> Waveform:
@@ -256,6 +261,7 @@ __all__ = [
     "available",
     "chirp",
     "fingerprint",
+    "load_keras",
     "record",
     "versions",
     "write",

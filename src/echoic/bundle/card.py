@@ -59,6 +59,7 @@ def _introduction(content: dict[str, Any]) -> list[str]:
     words = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     others = " and ".join(f"`{x}`" for x in labels if x in (SILENCE, UNKNOWN))
     features = content["features"]
+    version = content["training"]["versions"]["echoic"]
     frames = 1000 * features["hop_length"] / features["sample_rate"]
     return [
         f"# {content['name']}",
@@ -66,7 +67,7 @@ def _introduction(content: dict[str, Any]) -> list[str]:
         f"Names the word in a second of speech: {', '.join(words)}"
         + (f"; else {others}." if others else "."),
         f"Keras network, {content['training']['parameters']:,} parameters, on {features['n_mfcc']} "
-        f"MFCC every {frames:.0f} ms; made with echoic {content['training']['versions']['echoic']}.",
+        f"MFCC every {frames:.0f} ms; made with echoic {version}.",
         "",
         "| file | what it is |",
         "|---|---|",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,31 @@ import numpy.typing as npt
 
 class GraphError(ValueError):
     """A file that is not a graph of echoic, or cannot be run."""
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what libraries write to the process's stderr; if they fail, it is shown.
+
+    TensorFlow and LiteRT greet with notes that no setting turns off.
+    """
+    sys.stderr.flush()
+    try:
+        stderr = os.dup(2)
+    except OSError:  # a process without a console
+        yield
+        return
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 class Graph:
@@ -41,8 +71,10 @@ class Graph:
                 "do not begin like one."
             )
         try:
-            self._interpreter = Interpreter(model_content=content, num_threads=1)
-            self._run = self._interpreter.get_signature_runner(signature)
+            with quiet_stderr():
+                self._interpreter = Interpreter(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
+                self._run = self._interpreter.get_signature_runner(signature)
         except (ValueError, RuntimeError) as error:
             raise GraphError(
                 f"{self.path} cannot be run as {signature!r}; it is damaged, was not written by "

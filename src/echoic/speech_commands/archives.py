@@ -273,7 +273,7 @@ def _fetch_rest(archive: Archive, part: Path, url: str, report: Progress) -> Non
     """Append to `part` what one request gives."""
     start = _size(part)
     if start and start == archive.size:
-        return
+        return None
     request = urllib.request.Request(url, headers={"User-Agent": "echoic"})
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -283,7 +283,7 @@ def _fetch_rest(archive: Archive, part: Path, url: str, report: Progress) -> Non
         error.close()
         if error.code == 416 and start:  # nothing after `start`: whole already, or no part of it
             if _range_total(error.headers) == start:
-                return
+                return None
             part.unlink()
             return _fetch_rest(archive, part, url, report)
         reason = f"HTTP {error.code} {error.reason}"
