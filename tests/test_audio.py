@@ -161,6 +161,10 @@ class TestRead:
         with pytest.raises(AudioError, match=r"a\.wav: Expected finite samples, received 2"):
             audio.read(tmp_path / "a.wav")
 
+    def test_refuses_integers_that_became_floats(self):
+        with pytest.raises(AudioError, match="a peak of 16,384.*divided by"):
+            audio.as_waveform(tone() * 32768)
+
     def test_a_header_that_claims_terabytes(self, tmp_path, monkeypatch):
         def read(*args, **kwargs):
             raise MemoryError("Unable to allocate 6.40 TiB")

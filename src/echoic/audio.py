@@ -19,6 +19,9 @@ SAMPLE_RATE = 16_000
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
 """File names that are taken for recordings when a folder is searched."""
 
+LOUDEST = 10.0
+"""Peak of a float waveform that is surely in another scale, not just too loud."""
+
 Waveform = npt.NDArray[np.float32]
 
 
@@ -94,7 +97,7 @@ def as_waveform(
     Raises
     ------
     AudioError
-        Another shape or dtype, no samples, or NaN or infinity among them.
+        Another shape, dtype or scale, no samples, or NaN or infinity among them.
     """
     array = np.asarray(samples)
     if array.ndim != 1:
@@ -117,6 +120,11 @@ def as_waveform(
         raise AudioError(
             f"Expected finite samples, received {np.count_nonzero(~np.isfinite(waveform))} "
             "that are NaN or infinite. Look at what recorded or computed them."
+        )
+    if (peak := float(np.abs(waveform).max())) > LOUDEST:
+        raise AudioError(
+            f"Expected floating samples in [-1, 1], received a peak of {peak:,.0f}. Integers that "
+            "became floats must be divided by their full scale, 32,768 for int16."
         )
     return resample(waveform, target_rate if sample_rate is None else sample_rate, target_rate)
 
