@@ -144,9 +144,8 @@ def speed(
     rates = rng.uniform(*factors, len(waveforms))
     places = np.arange(n, dtype=np.float64)
     for i in np.flatnonzero(rng.random(len(waveforms)) < probability):
-        result[i] = np.interp(
-            (places - n / 2) * rates[i] + n / 2, places, waveforms[i], left=0, right=0
-        )
+        played = (places - n / 2) * rates[i] + n / 2
+        result[i] = np.interp(played, places, waveforms[i], left=0, right=0)
     return result
 
 
@@ -240,14 +239,16 @@ def add_noise(
 
 
 def _power(waveform: Array) -> float:
-    return float(waveform @ waveform) / len(waveform)
+    return float(np.mean(np.square(waveform)))
 
 
 def random_cut(noises: Sequence[Array], n: int, *, rng: np.random.Generator) -> Array:
     """Cut ``n`` samples from anywhere in the noises; every second is as likely as any other."""
     starts = np.array([max(len(noise) - n, 0) + 1 for noise in noises])
-    which = rng.choice(len(noises), p=starts / starts.sum())
-    start = rng.integers(starts[which])
+    ends = np.cumsum(starts)
+    place = rng.integers(ends[-1])
+    which = int(np.searchsorted(ends, place, side="right"))
+    start = place - (ends[which] - starts[which])
     cut = noises[which][start : start + n]
     return cut if len(cut) == n else np.resize(cut, n)
 
@@ -316,13 +317,11 @@ def mask(
     A hidden stretch becomes the mean of its clip, so that masks say nothing about loudness.
     """
     size = log_mels.shape[axis]
-    result = log_mels.copy()
-    means = log_mels.mean(axis=(1, 2), keepdims=True)
+    places = np.arange(size)
+    hidden = np.zeros((len(log_mels), size), dtype=bool)
     for _ in range(count):
         lengths = rng.integers(0, min(longest, size), len(log_mels), endpoint=True)
         starts = rng.integers(0, size - lengths, endpoint=True)
-        places = np.arange(size)
-        hidden = (places >= starts[:, None]) & (places < (starts + lengths)[:, None])
-        hidden = hidden[:, :, None] if axis == 1 else hidden[:, None, :]
-        result = np.where(hidden, means, result)
-    return result
+        hidden |= (places >= starts[:, None]) & (places < (starts + lengths)[:, None])
+    hidden = hidden[:, :, None] if axis == 1 else hidden[:, None, :]
+    return np.where(hidden, log_mels.mean(axis=(1, 2), keepdims=True), log_mels)
