@@ -2,7 +2,9 @@
 
 import json
 import re
+import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -39,9 +41,13 @@ def test_the_folder_holds_what_the_contract_names(tiny_model):
     assert figures["n"] == sum(map(sum, figures["confusion"]))
 
 
-def test_the_keras_file_has_no_optimizer_and_loads_in_safe_mode(tiny_model):
+def test_the_keras_file_has_no_optimizer_and_loads_in_safe_mode(tiny_model, tmp_path):
     model = Bundle.load(tiny_model).keras_model()
     assert getattr(model, "optimizer", None) is None
+    with zipfile.ZipFile(tiny_model / "model.keras") as archive:
+        archive.extract("model.weights.h5", tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5") as weights:
+        assert "optimizer" not in weights
     assert model.input_shape == (None, None, 13)
 
 

@@ -83,8 +83,10 @@ def test_predict_prints_json_lines_and_nothing_else(sample):
 def test_predict_for_people_tells_the_words_of_the_stream_in_order(sample):
     done = echoic("predict", sample / "stream.wav")
     spoken = [line.split()[2] for line in (sample / "stream.tsv").read_text().splitlines()]
-    told = [line.split()[4] for line in done.stdout.splitlines() if " – " in line]
+    told = [line.split()[2] for line in done.stdout.splitlines()[1:]]
     assert [w for w in told if w[0] != "_"] == [w for w in spoken if w[0] != "_"]
+    times = [float(line.split()[0]) for line in done.stdout.splitlines()[1:]]
+    assert times == sorted(times)
 
 
 def test_predict_reads_folders_and_goes_on_after_a_bad_file(sample, tmp_path):

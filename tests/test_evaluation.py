@@ -6,10 +6,11 @@ import logging
 import numpy as np
 import pytest
 
-from echoic import evaluation, metrics
+from echoic import audio, evaluation, metrics
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
 from echoic.evaluation import Evaluation
+from echoic.recognizer import Recognizer
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 
@@ -107,3 +108,13 @@ def test_the_default_model_does_on_the_archive_what_its_card_says(test_archive):
     assert result.report()["accuracy"] == pytest.approx(stated["accuracy"], abs=5e-4)
     card = (model.path / "README.md").read_text(encoding="utf-8")
     assert f"{stated['accuracy']:.2%}" in card
+
+
+def test_silence_that_came_through_a_codec_is_silence_still(test_archive):
+    """Training speech was coded and its noises were not: "lossless" must not mean "silence"."""
+    recognizer = Recognizer.load("gru-12")
+    answers = [
+        recognizer.predict(audio.through_opus(audio.read(path)))[0].label
+        for path in sorted((test_archive / "_silence_").glob("*.wav"))[::8]
+    ]
+    assert answers.count("_silence_") / len(answers) > 0.95

@@ -77,6 +77,7 @@ def test_overrides_are_toml_values_or_bare_words():
         ("training.epochs=0", "above 0"),
         ("training.epochs", "section.key=value"),
         ("epochs=5", "section.key=value"),
+        ("features.sample_rate=32000", "to be 16000"),
         ("features.n_mfcc=400", "n_mfcc between"),
         ("augmentation.snr=[10, 5]", "as \\[low, high\\]"),
         ("data.unknown_fraction=2", "sum to"),

@@ -325,7 +325,7 @@ def _show_predictions(path: Path, predictions: list[Prediction]) -> None:
     for p in words:
         bar = "█" * round(20 * p.confidence)
         console.print(
-            f"  {p.start:6.2f} – {p.end:6.2f} s  [bold]{escape(p.label):<10}[/] "
+            f"  {(p.start + p.end) / 2:6.1f} s  [bold]{escape(p.label):<10}[/] "
             f"{p.confidence:4.0%} [green]{bar}[/]"
         )
     if not words:
@@ -446,7 +446,8 @@ def _training_view() -> Iterator[Any]:
                 console.print(
                     f"epoch {p.epoch:>3}/{p.epochs}  loss {p.logs['loss']:.3f}  "
                     f"accuracy {p.logs['accuracy']:.1%}  "
-                    f"validation [bold]{p.logs['val_accuracy']:.1%}[/]  [dim]{note}[/]"
+                    f"validation [bold]{p.logs['val_accuracy']:.1%}[/]  [dim]{note}[/]",
+                    soft_wrap=True,
                 )
 
         yield report

@@ -21,6 +21,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from echoic import bundle, features, models
+from echoic.bundle.graph import quiet_stderr
 from echoic.features import FeatureConfig
 from echoic.frontend import MFCC
 
@@ -71,7 +72,7 @@ def clip_tflite(model: keras.Model, config: FeatureConfig, *, seconds: float = 1
     archive.track(model)  # else its weights are lost on the way, silently
     spec = tf.TensorSpec((1, n_samples), tf.float32, name="waveform")
     archive.add_endpoint("clip", clip, input_signature=[spec])
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["clip"])
         content = bytes(converter.convert())
@@ -105,7 +106,8 @@ def _in_tensorflow(model: keras.Model, config: FeatureConfig, seconds: float) ->
 
 
 def _refuse_foreign_operations(content: bytes) -> None:
-    interpreter = Interpreter(model_content=content)
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=content)
     names = {op["op_name"] for op in interpreter._get_ops_details()}
     if foreign := sorted(n for n in names if n.startswith("Flex") or n == "CUSTOM"):
         raise ExportError(
@@ -118,8 +120,9 @@ def _refuse_difference(
     content: bytes, model: keras.Model, config: FeatureConfig, n_samples: int
 ) -> None:
     waveform = bundle.chirp(n_samples, sample_rate=config.sample_rate)[None]
-    run = Interpreter(model_content=content).get_signature_runner("clip")
-    received = run(waveform=waveform)["probabilities"]
+    with quiet_stderr():
+        run = Interpreter(model_content=content).get_signature_runner("clip")
+        received = run(waveform=waveform)["probabilities"]
     logits = models.answer(model(features.mfcc(waveform, config), training=False))
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     difference = float(np.abs(received - expected).max())

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import shutil
 import time
 import tomllib
 from collections import deque
@@ -31,6 +32,7 @@ from keras import ops
 from echoic import augmentation, evaluation, export, features, models, plots
 from echoic import bundle as bundles
 from echoic import speech_commands as sc
+from echoic.audio import SAMPLE_RATE
 from echoic.augmentation import AugmentationConfig
 from echoic.features import FeatureConfig
 from echoic.models import ModelConfig
@@ -97,6 +99,13 @@ class Recipe:
     model: ModelConfig
     augmentation: AugmentationConfig
     training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        if self.features.sample_rate != SAMPLE_RATE:
+            raise ValueError(
+                f"Expected features.sample_rate to be {SAMPLE_RATE}, the rate of every waveform "
+                f"that echoic reads, received {self.features.sample_rate}."
+            )
 
     @classmethod
     def load(cls, name: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -371,9 +380,9 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: i
 class _Checkpoints(keras.callbacks.Callback):
     """Keeps the run on disk, epoch by epoch: a file is either whole or not there.
 
-    ``last.weights.h5`` holds weights, optimizer and random states; ``best.weights.h5`` the weights
-    that did best on validation; the name of the checkpoint carries the epoch and ``state-N.json``
-    what else a resumed run must know.
+    ``epoch-NNNN.weights.h5`` holds weights, optimizer and random states, ``epoch-NNNN.json`` what
+    else a resumed run must know; it is written first, so weights are never without it.
+    ``best.weights.h5`` is the epoch that did best on validation.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -516,7 +525,7 @@ def train(
     validation = sc.load(data, recipe.data, "validation")
     feed = Feed(split, recipe)
     held_out = feed.clean(validation.examples())
-    mean, variance = feed.statistics()
+    mean, variance = _statistics(feed, work / "statistics.json")
     model = models.build(
         recipe.model,
         n_mfcc=recipe.features.n_mfcc,
@@ -555,7 +564,9 @@ def train(
     bundle = bundles.write(
         out,
         model=model,
-        graphs={"clip": export.clip_tflite(model, recipe.features)},
+        graphs={
+            "clip": export.clip_tflite(model, recipe.features, seconds=recipe.data.clip_seconds)
+        },
         labels=split.labels,
         features=recipe.features,
         recipe=recipe.to_dict(),
@@ -563,7 +574,7 @@ def train(
             "data": data_name or Path(data).resolve().name,
             "command": command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
             "counts": {"training": split.counts, "validation": validation.counts},
-            "damaged": list(split.damaged),
+            "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": sc.fingerprint(data, recipe.data),
             "parameters": model.count_params(),
             "best_epoch": checkpoints.best["epoch"],
@@ -574,6 +585,15 @@ def train(
     curves = {key: [row[key] for row in checkpoints.history] for key in checkpoints.history[0]}
     plots.save(plots.history(curves, title=out.name), out / "history.png")
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
+
+
+def _statistics(feed: Feed, note: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the statistics of the run; a resumed one has those that it began with."""
+    if not note.exists():
+        values = [array.tolist() for array in feed.statistics()]
+        _replace(note, lambda p: p.write_text(json.dumps(values)))
+    mean, variance = json.loads(note.read_text())
+    return np.array(mean), np.array(variance)
 
 
 def _prepare(out: Path, work: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
@@ -603,9 +623,6 @@ def _prepare(out: Path, work: Path, recipe: Recipe, *, resume: bool, overwrite: 
             "choose another --out."
         )
     if work.exists():
-        for old in work.glob("*.weights.h5"):
-            old.unlink()
-        for old in work.glob("epoch-*.json"):
-            old.unlink()
-    work.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
     _replace(note, lambda p: p.write_text(json.dumps(wanted, indent=1), encoding="utf-8"))

@@ -592,3 +592,13 @@ class TestFingerprint:
         assert first != fingerprint(root, YES_NO)
         put(root, "cat", "another")
         assert fingerprint(root, config) == first
+
+
+def test_a_set_without_other_words_says_that_unknown_is_not_learned(tmp_path, caplog):
+    for speaker in SPEAKERS["training"][:2]:
+        put(tmp_path, "yes", speaker)
+        put(tmp_path, "no", speaker)
+    with caplog.at_level(logging.WARNING):
+        split = load(tmp_path, YES_NO, "training")
+    assert "_unknown_ cannot be learned" in caplog.text
+    assert len(split.draw(np.random.default_rng(0))) == 4

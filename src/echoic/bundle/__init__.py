@@ -179,7 +179,7 @@ def write(
     """Write a model's folder; ``echoic.json`` comes last, for it makes the folder a model."""
     path.mkdir(parents=True, exist_ok=True)
     (path / FILE).unlink(missing_ok=True)
-    model.save(path / "model.keras", include_optimizer=False)
+    _save_keras(model, path / "model.keras")
     (path / "labels.txt").write_text("".join(f"{x}\n" for x in labels), encoding="utf-8")
     prints = {}
     for name, graph_content in graphs.items():
@@ -199,6 +199,13 @@ def write(
     }
     _write_content(path, content)
     return Bundle.load(path)
+
+
+def _save_keras(model: Any, path: Path) -> None:
+    """Save the network alone: what has been compiled is saved with its optimizer, thrice as big."""
+    bare = type(model).from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    bare.save(path)
 
 
 def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:

@@ -85,7 +85,8 @@ class DataConfig:
             )
         if both := set(self.labels) & set(self.unseen_words):
             raise ValueError(
-                f"Words of the vocabulary cannot be unseen: {', '.join(sorted(both))}."
+                f"Words of the vocabulary cannot be unseen: {', '.join(sorted(both))}. "
+                "Set data.unseen_words without them; [] keeps none out."
             )
 
     @property
@@ -218,6 +219,8 @@ def load(root: str | Path, config: DataConfig, split: SplitName) -> Split:
     others = []
     if UNKNOWN in labels and config.unknown_fraction > 0:
         others = [w for w in words_in(root) if w not in {*words, *config.unseen_words}]
+        if not others:
+            logger.warning("No other words in %s: %s cannot be learned.", root, UNKNOWN)
     clips = [clip for clip in scan(root, words=[*words, *others]) if clip.split == split]
     if lacking := sorted(set(words) - {clip.word for clip in clips}):
         raise DataError(

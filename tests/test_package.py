@@ -1,0 +1,77 @@
+"""What `pip install` brings."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+
+import echoic
+
+
+@pytest.fixture(scope="module")
+def wheel(root, tmp_path_factory):
+    """The wheel's content, unpacked: what an installation has, without the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    done = subprocess.run([*command, str(root)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.glob("echoic-*.whl")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_version_is_the_same_everywhere(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == echoic.__version__
+    assert f"## {echoic.__version__}" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_each_dependency_says_why_it_is_there(root):
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    block = text.split("\ndependencies = [")[1].split("\n]")[0]
+    assert all("#" in line for line in block.strip().splitlines())
+
+
+def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
+    files = {p.relative_to(wheel / "echoic").as_posix() for p in (wheel / "echoic").rglob("*")}
+    recipes = {f"recipes/{n}.toml" for n in ("attention", "bag", "crnn", "gru", "lstm", "rnn")}
+    assert recipes | {"py.typed", "pretrained/gru-12/clip.tflite"} <= files
+    assert {f.split("/")[1] for f in files if f.startswith("pretrained/")} == {"gru-12"}
+    assert not [f for f in files if ".training" in f]
+
+
+def test_the_wheel_alone_recognizes(wheel, sample, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "echoic", "predict", str(sample / "stream.wav"), "--json"],
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    labels = [json.loads(line)["label"] for line in done.stdout.splitlines()]
+    assert {"yes", "left", "go", "stop"} <= set(labels)
+    code = "import echoic; print(echoic.Bundle.load().path)"
+    where = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert where.stdout.strip() == str(wheel / "echoic" / "pretrained" / "gru-12")
+
+
+def test_shipped_models_are_small(root):
+    for folder in (root / "models").glob("*/"):
+        files = [p for p in folder.glob("*") if p.is_file()]
+        if files:
+            assert (folder / "model.keras").stat().st_size < 2e6
+            assert sum(p.stat().st_size for p in files) < 6e6
