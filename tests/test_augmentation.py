@@ -524,3 +524,33 @@ class TestConfig:
         responses = augmentation.room_responses((0.05, 0.05), RATE)
         assert np.isfinite(responses).all()
         assert (np.count_nonzero(responses, axis=1) > 100).all()
+
+
+# --- synthetic noise
+
+
+def test_synthetic_noises_are_seeded_and_of_one_level():
+    def noise(seed):
+        rng = np.random.default_rng(seed)
+        return augmentation.synthetic_noise(32_000, sample_rate=16_000, rng=rng)
+
+    for seed in range(12):
+        n = noise(seed)
+        assert n.dtype == np.float32
+        assert n.shape == (32_000,)
+        assert 20 * np.log10(n.std()) == pytest.approx(-20, abs=0.01)
+        np.testing.assert_array_equal(n, noise(seed))
+    assert not np.array_equal(noise(0), noise(1))
+
+
+def test_synthetic_noises_differ_in_colour_and_in_rhythm():
+    rng = np.random.default_rng(0)
+    noises = [augmentation.synthetic_noise(32_000, sample_rate=16_000, rng=rng) for _ in range(24)]
+    spectra = [np.abs(np.fft.rfft(n)) ** 2 for n in noises]
+    low_part = [s[:2000].sum() / s.sum() for s in spectra]  # below 1 kHz
+    assert min(low_part) < 0.2
+    assert max(low_part) > 0.8
+    blocks = [np.square(n.reshape(100, -1)).mean(axis=1) for n in noises]
+    unevenness = [b.std() / b.mean() for b in blocks]
+    assert min(unevenness) < 0.3
+    assert max(unevenness) > 1

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 
+from echoic import models, training
 from echoic import speech_commands as sc
-from echoic import training
 from echoic.training import Feed, Progress, Recipe
 
 
@@ -278,7 +278,7 @@ def test_each_recipe_learns(name, sample):
     feed = Feed(sc.load(sample, recipe.data, "validation"), recipe)
     x, y = feed.batch(feed.epoch(0)[0], 0, 0)
     keras.utils.set_random_seed(0)
-    model = training.models.build(
+    model = models.build(
         recipe.model,
         n_mfcc=recipe.features.n_mfcc,
         n_labels=12,

@@ -253,6 +253,33 @@ def random_cut(noises: Sequence[Array], n: int, *, rng: np.random.Generator) -> 
     return cut if len(cut) == n else np.resize(cut, n)
 
 
+def synthetic_noise(n: int, *, sample_rate: int, rng: np.random.Generator) -> Array:
+    """Make a noise that no microphone has recorded, shape (n,), of a level of -20 dBFS.
+
+    Broadband noise of a random colour; half of it comes in beats, as from wheels and engines, and
+    every third is mixed with a gliding tone and its harmonics, as from motors and animals.
+    """
+    frequencies = np.fft.rfftfreq(n, 1 / sample_rate)
+    slope = rng.uniform(-0.3, 1.2)  # -0.3 is bluish, 0 white, 0.5 pink, 1 brown
+    spectrum = rng.standard_normal(len(frequencies)) * np.exp(
+        2j * np.pi * rng.random(len(frequencies))
+    )
+    noise = np.fft.irfft(spectrum / np.maximum(frequencies, 20) ** slope, n)
+    noise /= noise.std()
+    seconds = np.arange(n) / sample_rate
+    if rng.random() < 0.5:
+        beats = rng.uniform(0.7, 9) * seconds % 1
+        noise *= rng.uniform(0, 0.3) + np.exp(-rng.uniform(2, 12) * beats)
+    if rng.random() < 0.33:
+        glide = 1 + rng.uniform(0, 0.4) * np.sin(2 * np.pi * rng.uniform(0.1, 2) * seconds)
+        phase = 2 * np.pi * np.cumsum(rng.uniform(50, 700) * glide) / sample_rate
+        harmonics = np.arange(1, 9)[:, None]
+        tone = (np.sin(harmonics * phase) / harmonics ** rng.uniform(0.5, 2)).sum(axis=0)
+        swell = np.sin(np.pi * rng.uniform(0.3, 2) * seconds) ** 2
+        noise += rng.uniform(0.5, 4) * tone * swell / tone.std()
+    return (0.1 * noise / noise.std()).astype(np.float32)
+
+
 def gain(waveforms: Array, decibels: Range, *, rng: np.random.Generator) -> Array:
     """Change the level of each clip; what then exceeds full scale clips, as in a real input."""
     factors = 10 ** (rng.uniform(*decibels, (len(waveforms), 1)) / 20)

@@ -475,6 +475,7 @@ def _import_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import keras  # noqa: F401
+        import tensorflow as tf  # noqa: F401 (whatever the backend, it writes TFLite)
 
 
 def main(arguments: list[str] | None = None) -> None:

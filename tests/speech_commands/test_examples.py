@@ -602,3 +602,69 @@ def test_a_set_without_other_words_says_that_unknown_is_not_learned(tmp_path, ca
         split = load(tmp_path, YES_NO, "training")
     assert "_unknown_ cannot be learned" in caplog.text
     assert len(split.draw(np.random.default_rng(0))) == 4
+
+
+class TestForged:
+    @pytest.fixture
+    def spoken(self, tmp_path):
+        """Two commands and two other words, each a rising tone of its own: reversal shows."""
+        seconds = np.arange(RATE) / RATE
+        for number, word in enumerate(("on", "no", "cat", "bird")):
+            rising = np.sin(2 * np.pi * (200 * number * seconds + 400 * seconds**2))
+            for speaker in SPEAKERS["training"][:4]:
+                put(tmp_path, word, speaker, 0.5 * rising.astype(np.float32))
+        config = DataConfig(vocabulary=("on", "no"), unknown_fraction=0.5, silence_fraction=0)
+        return load(tmp_path, config, "training")
+
+    def forge(self, split, n=200):
+        waveforms, targets = split.take(np.full(n, -2), np.random.default_rng(0))
+        assert set(targets) == {split.labels.index(UNKNOWN)}
+        return waveforms
+
+    def test_are_drawn_in_their_proportion_and_only_on_request(self, training):
+        rng = np.random.default_rng(0)
+        plain = training.draw(rng)
+        forged = training.draw(rng, forged_fraction=0.4)
+        n_unknown = np.count_nonzero(training.targets[plain[plain >= 0]] == 1)
+        assert -2 not in plain
+        assert np.count_nonzero(forged == -2) == round(0.4 * n_unknown)
+        assert len(forged) == len(plain)
+        assert "_forged" not in str(training.examples().names)
+
+    def test_are_never_a_recording_as_it_is(self, spoken):
+        known = {w.tobytes() for w in audio.to_float32(spoken.waveforms)}
+        assert not known & {w.tobytes() for w in self.forge(spoken)}
+
+    def test_a_word_that_is_another_backwards_is_not_played_backwards(self, spoken):
+        words = np.array([clip.word for clip in spoken.clips])
+        commands = spoken.waveforms[np.isin(words, ["on", "no"])][:, ::-1]
+        others = spoken.waveforms[np.isin(words, ["cat", "bird"])][:, ::-1]
+        forged = {w.tobytes() for w in self.forge(spoken)}
+        assert not {w.tobytes() for w in audio.to_float32(commands)} & forged
+        assert {w.tobytes() for w in audio.to_float32(others)} & forged
+
+    def test_two_commands_are_not_spliced(self, tmp_path):
+        levels = {"on": 1000, "no": 2000, "cat": 3000, "bird": 4000}
+        for word, level in levels.items():
+            for speaker in SPEAKERS["training"][:4]:
+                put(tmp_path, word, speaker, np.full(RATE, level, np.int16))
+        config = DataConfig(vocabulary=("on", "no"), unknown_fraction=0.5, silence_fraction=0)
+        forged = audio.to_int16(self.forge(load(tmp_path, config, "training")))
+        spliced = [set(np.unique(w).tolist()) for w in forged if len(np.unique(w)) == 2]
+        assert len(spliced) > 50
+        assert {1000, 2000} not in spliced
+        assert {1000, 3000} in spliced
+        assert {3000, 4000} in spliced
+
+    def test_the_fraction_is_a_fraction(self):
+        with pytest.raises(ValueError, match="between 0 and 1, received 1.5"):
+            DataConfig(forged_fraction=1.5)
+
+
+def test_training_hears_computed_noises_and_nobody_else_does(sample):
+    config = DataConfig(synthetic_noises=3)
+    plain = {side: load(sample, DataConfig(), side).noises for side in SPEAKERS}
+    more = {side: load(sample, config, side).noises for side in SPEAKERS}
+    assert len(more["training"]) == len(plain["training"]) + 3
+    assert len(more["validation"]) == len(plain["validation"])
+    assert len(more["testing"]) == len(plain["testing"])

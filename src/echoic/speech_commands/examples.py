@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic import audio
+from echoic.augmentation import random_cut, synthetic_noise
 from echoic.labels import SILENCE, UNKNOWN, vocabulary
 from echoic.speech_commands.splits import (
     Clip,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from echoic.audio import Waveform
 
 logger = logging.getLogger(__name__)
+
+SILENT, FORGED = -1, -2
+"""What `Split.draw` says in place of a clip's index."""
 
 MOST_DAMAGED = 0.005
 """Part of the files that may be damaged before a run stops."""
@@ -52,6 +56,12 @@ class DataConfig:
         Length of an example (s); shorter recordings are followed by zeros.
     unknown_fraction, silence_fraction
         Parts of an epoch, and of a validation or test set, that are other words and silence.
+    forged_fraction
+        Part of the unknown examples in training that nobody has said: words played backwards, and
+        the beginning of one word before the end of another. They teach that what merely sounds
+        like a command is none.
+    synthetic_noises
+        Number of computed noises, ten seconds each, that training hears beside the recorded ones.
     unseen_words
         Words kept out altogether, so that rejection of words never heard can be measured.
     unseen_noises
@@ -65,6 +75,8 @@ class DataConfig:
     clip_seconds: float = 1.0
     unknown_fraction: float = 0.1
     silence_fraction: float = 0.1
+    forged_fraction: float = 0.0
+    synthetic_noises: int = 0
     unseen_words: tuple[str, ...] = ()
     unseen_noises: tuple[str, ...] = ()
     lossy_noise: bool = False
@@ -74,6 +86,10 @@ class DataConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not isinstance(self.vocabulary, str):
             object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
+        if not 0 <= self.forged_fraction <= 1:
+            raise ValueError(
+                f"Expected forged_fraction between 0 and 1, received {self.forged_fraction}."
+            )
         if not (
             self.unknown_fraction >= 0
             and self.silence_fraction >= 0
@@ -144,11 +160,14 @@ class Split:
         counter = Counter(self.labels[t] for t in self.targets)
         return {label: counter[label] for label in self.labels if label != SILENCE}
 
-    def draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """Draw the examples of an epoch: indices of clips in random order, -1 for silence.
+    def draw(
+        self, rng: np.random.Generator, *, forged_fraction: float = 0.0
+    ) -> npt.NDArray[np.int64]:
+        """Draw the examples of an epoch: indices of clips in random order.
 
         Every clip of the vocabulary once, a fresh draw of the unknown words, and silence, in the
-        proportions of the configuration.
+        proportions of the configuration. `SILENT` stands for a cut of noise, `FORGED` for a word
+        to forge.
         """
         unknown = self._index(UNKNOWN)
         words = np.flatnonzero(self.targets != unknown)
@@ -157,9 +176,15 @@ class Split:
         known_part = 1 - config.unknown_fraction - config.silence_fraction
         total = len(words) / known_part if UNKNOWN in self.labels else len(words)
         n_unknown = min(round(total * config.unknown_fraction), len(others))
+        n_forged = round(n_unknown * forged_fraction)
         n_silence = round(total * config.silence_fraction) if self._has_silence else 0
         drawn = np.concatenate(
-            [words, rng.choice(others, n_unknown, replace=False), np.full(n_silence, -1)]
+            [
+                words,
+                rng.choice(others, n_unknown - n_forged, replace=False),
+                np.full(n_forged, FORGED),
+                np.full(n_silence, SILENT),
+            ]
         )
         return rng.permutation(drawn).astype(np.int64)
 
@@ -169,10 +194,11 @@ class Split:
         """Return waveforms (n, samples) and targets (n,) of indices that `draw` gave."""
         waveforms = audio.to_float32(self.waveforms[indices])
         targets = self.targets[indices]
-        silent = np.flatnonzero(indices < 0)
-        for i in silent:
-            waveforms[i] = self._silence(rng)
-        targets[silent] = self._index(SILENCE)
+        for i in np.flatnonzero(indices < 0):
+            if indices[i] == SILENT:
+                waveforms[i], targets[i] = self._silence(rng), self._index(SILENCE)
+            else:
+                waveforms[i], targets[i] = self._forge(rng), self._index(UNKNOWN)
         return waveforms, targets
 
     def examples(self, *, seed: int = 0) -> Examples:
@@ -185,10 +211,22 @@ class Split:
 
     def _silence(self, rng: np.random.Generator) -> Waveform:
         """Cut a clip from a random noise at a random volume between none and full."""
-        from echoic.augmentation import random_cut
-
         n = self.waveforms.shape[1]
         return random_cut(self.noises, n, rng=rng) * np.float32(rng.uniform())
+
+    def _forge(self, rng: np.random.Generator) -> Waveform:
+        """Make a word that is none: one played backwards, or one's beginning and another's end."""
+        while True:
+            clips = rng.integers(len(self.clips), size=2)
+            word, other = (self.clips[i].word for i in clips)
+            beginning, end = audio.to_float32(self.waveforms[clips])
+            if rng.random() < 0.5:
+                if word[::-1] not in self.labels:  # "on" backwards is "no"
+                    return beginning[::-1]
+            elif word != other and not {word, other} <= set(self.labels):
+                # Two commands could make a third: "go" and "no" begin alike and end alike.
+                spliced = [beginning[: _middle(beginning)], end[_middle(end) :]]
+                return audio.fit_length(np.concatenate(spliced), len(beginning))
 
     @property
     def _has_silence(self) -> bool:
@@ -333,6 +371,12 @@ def _loudest(waveform: Waveform, n_samples: int) -> Waveform:
     return waveform[start : start + n_samples]
 
 
+def _middle(waveform: Waveform) -> int:
+    """Return the sample before which half of the energy lies."""
+    energy = np.cumsum(np.square(waveform))
+    return int(np.searchsorted(energy, energy[-1] / 2))
+
+
 def _noises(root: Path, config: DataConfig, split: SplitName) -> list[Waveform]:
     """Return this side's part of each background noise, and its lossy copy where wanted."""
     low, high = _NOISE_PARTS[split]
@@ -346,4 +390,10 @@ def _noises(root: Path, config: DataConfig, split: SplitName) -> list[Waveform]:
             noises.append(part)
             if config.lossy_noise and split == "training":
                 noises.append(audio.through_opus(part))
+    if split == "training":
+        rng = np.random.default_rng(0)
+        noises += [
+            synthetic_noise(10 * audio.SAMPLE_RATE, sample_rate=audio.SAMPLE_RATE, rng=rng)
+            for _ in range(config.synthetic_noises)
+        ]
     return noises

@@ -1,0 +1,23 @@
+"""Training: a recipe and a data set in, a model's folder out.
+
+recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
+feed.py     Feed       fresh examples, augmented afresh, every epoch
+run.py      train()    fit, checkpoints, the best weights, a bundle
+"""
+
+from echoic.training.feed import Batch, Feed
+from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
+from echoic.training.run import Progress, accuracy, clip_loss, compile_model, train
+
+__all__ = [
+    "Batch",
+    "Feed",
+    "Progress",
+    "Recipe",
+    "TrainingConfig",
+    "accuracy",
+    "clip_loss",
+    "compile_model",
+    "recipe_names",
+    "train",
+]

@@ -1,0 +1,196 @@
+"""Recipes: everything that decides what a training gives, as a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from echoic.audio import SAMPLE_RATE
+from echoic.augmentation import AugmentationConfig
+from echoic.features import FeatureConfig
+from echoic.models import ModelConfig
+from echoic.speech_commands import DataConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the weights are found.
+
+    Attributes
+    ----------
+    epochs, batch_size
+        Passes over the data, and clips a step.
+    learning_rate, warmup_epochs
+        Peak rate of AdamW, reached linearly, then falling to zero along a cosine.
+    weight_decay
+        Decoupled (Loshchilov and Hutter 2019); biases and normalizations are spared.
+    clip_norm
+        Largest norm of a step's gradient: the cure for gradients that explode.
+    label_smoothing
+        Part of the probability that every label shares.
+    supervised_steps
+        How many of the last steps of a clip are taught the answer (streamable networks).
+    seed
+        Of the weights, the draws and the augmentation.
+    deterministic
+        Ask the backend for operations that give the same bits every time (slower).
+    """
+
+    epochs: int = 40
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    warmup_epochs: float = 1.0
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.1
+    supervised_steps: int = 1
+    seed: int = 0
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "supervised_steps", "learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"Expected training.{name} above 0, received {getattr(self, name)}."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a training gives, but for the data and the versions."""
+
+    data: DataConfig
+    features: FeatureConfig
+    model: ModelConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        if self.features.sample_rate != SAMPLE_RATE:
+            raise ValueError(
+                f"Expected features.sample_rate to be {SAMPLE_RATE}, the rate of every waveform "
+                f"that echoic reads, received {self.features.sample_rate}."
+            )
+
+    @classmethod
+    def load(cls, name: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
+        """Read a recipe that ships with echoic, by its name, or a TOML file.
+
+        Parameters
+        ----------
+        name
+            A name in `recipe_names`, or a path that ends in ``.toml``. A recipe that says
+            ``base = "gru"`` starts from that one and changes what it names.
+        overrides
+            Each ``"section.key=value"``, the value in TOML (a bare word is a string).
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such recipe.
+        ValueError
+            Not TOML, an unknown section or key, or a value of the wrong type or range.
+        """
+        tables = _read_tables(str(name))
+        for override in overrides:
+            _override(tables, override)
+        return cls.from_dict(tables)
+
+    @classmethod
+    def from_dict(cls, tables: dict[str, Any]) -> Recipe:
+        """Make a recipe of plain tables, as in TOML or in a bundle's ``echoic.json``."""
+        sections = {
+            "data": DataConfig,
+            "features": FeatureConfig,
+            "model": ModelConfig,
+            "augmentation": AugmentationConfig,
+            "training": TrainingConfig,
+        }
+        if unknown := tables.keys() - sections.keys():
+            raise ValueError(
+                f"A recipe has no section {', '.join(sorted(unknown))}; "
+                f"its sections are {', '.join(sections)}."
+            )
+        return cls(
+            **{name: _fill(kind, name, tables.get(name, {})) for name, kind in sections.items()}
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain tables that `from_dict` makes the same recipe of."""
+        return dataclasses.asdict(self)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with echoic."""
+    folder = resources.files("echoic") / "recipes"
+    return sorted(
+        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
+    )
+
+
+def _read_tables(name: str) -> dict[str, Any]:
+    """Read a recipe's tables; ``base = "name"`` begins with those of another."""
+    if name.endswith(".toml"):
+        source = Path(name)
+    else:
+        source = Path(str(resources.files("echoic") / "recipes" / f"{name}.toml"))
+    if not source.exists():
+        raise FileNotFoundError(
+            f"No recipe {name!r}. echoic has {', '.join(recipe_names())}; "
+            "a recipe of your own is a path that ends in .toml."
+        )
+    try:
+        tables = tomllib.loads(source.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{source} is not TOML: {error}") from error
+    if (base := tables.pop("base", None)) is None:
+        return tables
+    merged = _read_tables(base)
+    for section, table in tables.items():
+        merged[section] = {**merged.get(section, {}), **table}
+    return merged
+
+
+def _fill(kind: Any, section: str, table: dict[str, Any]) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    if unknown := table.keys() - fields.keys():
+        raise ValueError(
+            f"Section [{section}] has no key {', '.join(sorted(unknown))}; "
+            f"its keys are {', '.join(fields)}."
+        )
+    for key, value in table.items():
+        default = fields[key].default
+        if isinstance(default, bool | int | float) and not _fits(value, default):
+            raise ValueError(
+                f"Expected {section}.{key} to be {type(default).__name__}, received {value!r}."
+            )
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    except TypeError as error:
+        raise ValueError(f"Section [{section}]: {error}") from error
+
+
+def _fits(value: Any, default: bool | int | float) -> bool:
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, int) or (isinstance(default, float) and isinstance(value, float))
+
+
+def _override(tables: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not (equals and dot and key):
+        raise ValueError(
+            f"Expected an override as section.key=value, received {override!r}; "
+            "for example training.epochs=5."
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    tables.setdefault(section, {})[key] = value
