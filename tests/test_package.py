@@ -10,6 +10,8 @@ import zipfile
 import pytest
 
 import echoic
+from echoic.bundle import Bundle
+from echoic.training import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,34 @@ def test_shipped_models_are_small(root):
         if files:
             assert (folder / "model.keras").stat().st_size < 2e6
             assert sum(p.stat().st_size for p in files) < 6e6
+
+
+@pytest.mark.parametrize("name", ["gru-12", "lstm-12"])
+def test_the_figures_in_the_readmes_are_those_of_the_model(root, name):
+    content = json.loads((root / "models" / name / "echoic.json").read_text(encoding="utf-8"))
+    figure = f"**{content['metrics']['archive-v0.02']['accuracy']:.2%}**"
+    for readme in (root / "README.md", root / "models" / "README.md"):
+        (row,) = [x for x in readme.read_text(encoding="utf-8").splitlines() if f"| [{name}](" in x]
+        assert figure in row
+        assert f"{content['training']['parameters']:,}" in row
+
+
+@pytest.mark.parametrize("name", ["gru-12", "lstm-12"])
+def test_a_shipped_model_is_the_work_of_its_recipe(root, name):
+    content = json.loads((root / "models" / name / "echoic.json").read_text(encoding="utf-8"))
+    recipe = Recipe.load(name.removesuffix("-12"))
+    assert content["recipe"] == json.loads(json.dumps(recipe.to_dict()))
+    assert content["training"]["parameters"] == Bundle.load(name).keras_model().count_params()
+
+
+def test_what_the_readme_shows_is_what_echoic_says(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "echoic", "predict", "data/sample/stream.wav"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in done.stdout.splitlines():
+        assert line.split("%")[0].strip() in readme

@@ -210,9 +210,12 @@ class Split:
         return Examples(waveforms, targets, tuple(names), self.labels)
 
     def _silence(self, rng: np.random.Generator) -> Waveform:
-        """Cut a clip from a random noise at a random volume between none and full."""
-        n = self.waveforms.shape[1]
-        return random_cut(self.noises, n, rng=rng) * np.float32(rng.uniform())
+        """Cut a clip from a random noise at 0 to -70 dB: a loud room, or hardly anything at all.
+
+        Evenly in decibels: a recognizer that never heard a quiet room takes it for a word.
+        """
+        volume = np.float32(10 ** (rng.uniform(-70, 0) / 20))
+        return random_cut(self.noises, self.waveforms.shape[1], rng=rng) * volume
 
     def _forge(self, rng: np.random.Generator) -> Waveform:
         """Make a word that is none: one played backwards, or one's beginning and another's end."""

@@ -93,8 +93,9 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: i
 class _Checkpoints(keras.callbacks.Callback):
     """Keeps the run on disk, epoch by epoch: a file is either whole or not there.
 
-    ``epoch-NNNN.weights.h5`` holds weights, optimizer and random states, ``epoch-NNNN.json`` what
-    else a resumed run must know; it is written first, so weights are never without it.
+    ``epoch-NNNN.weights.h5`` holds weights and optimizer, ``epoch-NNNN.json`` what else a resumed
+    run must know (Keras leaves out where dropout is in its random sequence); it is written first,
+    so weights are never without it.
     ``best.weights.h5`` is the epoch that did best on validation.
     """
 
@@ -110,7 +111,12 @@ class _Checkpoints(keras.callbacks.Callback):
         if not self.best or _rank(figures) > _rank(self.best):
             self.best = {"epoch": epoch + 1, **figures}
             self._write_weights("best.weights.h5")
-        state = {"epoch": epoch + 1, "best": self.best, "history": self.history}
+        state = {
+            "epoch": epoch + 1,
+            "best": self.best,
+            "history": self.history,
+            "random": [ops.convert_to_numpy(v).tolist() for v in self._random_states()],
+        }
         name = f"epoch-{epoch + 1:04d}"
         _replace(self.folder / f"{name}.json", lambda p: p.write_text(json.dumps(state)))
         self._write_weights(f"{name}.weights.h5")
@@ -126,7 +132,12 @@ class _Checkpoints(keras.callbacks.Callback):
         state = json.loads(whole[-1].with_name(f"{whole[-1].name[:10]}.json").read_text())
         self.model.load_weights(whole[-1])
         self.best, self.history = state["best"], state["history"]
+        for variable, value in zip(self._random_states(), state["random"], strict=True):
+            variable.assign(value)
         return int(state["epoch"])
+
+    def _random_states(self) -> list[Any]:
+        return [v for v in self.model.variables if v.name == "seed_generator_state"]
 
     def load_best(self) -> None:
         self.model.load_weights(self.folder / "best.weights.h5")
