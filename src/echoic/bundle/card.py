@@ -9,7 +9,7 @@ from echoic.labels import SILENCE, UNKNOWN
 PROTOCOLS = {
     "archive-v0.02": (
         "the official 12-class test archive of Speech Commands v0.02 "
-        "(`speech_commands_test_set_v0.02`), which no choice was made on"
+        "(`speech_commands_test_set_v0.02`), kept out of the training and of the choice of weights"
     ),
     "hash-split validation": (
         "the validation side of the training data, by which the best epoch was chosen"
