@@ -16,8 +16,6 @@ from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
-
 from echoic import models, training
 from echoic import speech_commands as sc
 from echoic.training import Batch, Feed, Recipe
@@ -34,14 +32,16 @@ def main() -> None:
     recipe = Recipe.load(arguments.recipe)
     split = sc.load(arguments.data, recipe.data, "training")
     feed = Feed(split, recipe)
+    mean, variance = feed.statistics(batches=2)
     model = models.build(
         recipe.model,
         n_mfcc=recipe.features.n_mfcc,
         n_labels=len(split.labels),
-        mean=np.zeros(recipe.features.n_mfcc),
-        variance=np.ones(recipe.features.n_mfcc),
+        mean=mean,
+        variance=variance,
     )
-    training.compile_model(model, recipe.training, arguments.steps)
+    model = models.with_words(model, feed.n_words)
+    training.compile_model(model, recipe.training, arguments.steps, n_labels=len(split.labels))
     fresh = feed.batches()
     cached = [next(fresh) for _ in range(min(arguments.steps, 8))]
 
@@ -49,7 +49,7 @@ def main() -> None:
         begun, clips = time.perf_counter(), 0
         for x, y in itertools.islice(batches, arguments.steps):
             model.train_on_batch(x, y)
-            clips += len(x)
+            clips += y.shape[0] * y.shape[1]
         return clips / (time.perf_counter() - begun)
 
     clips_a_second(itertools.cycle(cached))  # compiles

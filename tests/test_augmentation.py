@@ -350,23 +350,21 @@ class TestAddNoise:
         np.testing.assert_array_equal(result, clips(2))
 
 
-class TestRandomCut:
+class TestRandomCuts:
     def test_is_a_stretch_of_a_noise_from_anywhere(self):
-        rng = seeded()
         noise = np.arange(12, dtype=np.float32)
-        cuts = [augmentation.random_cut([noise], 10, rng=rng) for _ in range(50)]
+        cuts = augmentation.random_cuts([noise], 50, 10, rng=seeded())
         assert {cut[0] for cut in cuts} == {0, 1, 2}
         for cut in cuts:
             np.testing.assert_array_equal(np.diff(cut), 1)
 
     def test_a_longer_noise_is_heard_more_often(self):
-        rng = seeded()
         noises = [np.zeros(1009, np.float32), np.ones(3009, np.float32)]
-        ones = np.mean([augmentation.random_cut(noises, 10, rng=rng)[0] for _ in range(1000)])
+        ones = augmentation.random_cuts(noises, 1000, 10, rng=seeded()).mean()
         assert ones == pytest.approx(0.75, abs=0.05)
 
     def test_a_short_noise_is_repeated(self):
-        cut = augmentation.random_cut([np.array([1, 2, 3], np.float32)], 7, rng=seeded())
+        cut = augmentation.random_cuts([np.array([1, 2, 3], np.float32)], 1, 7, rng=seeded())[0]
         assert cut.tolist() == [1, 2, 3, 1, 2, 3, 1]
 
 

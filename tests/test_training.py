@@ -12,8 +12,9 @@ import keras
 import numpy as np
 import pytest
 
-from echoic import models, training
+from echoic import features, models, training
 from echoic import speech_commands as sc
+from echoic.speech_commands import examples
 from echoic.training import Feed, Progress, Recipe
 
 
@@ -75,6 +76,11 @@ def test_overrides_are_toml_values_or_bare_words():
         ("training.epochs=true", "to be int, received True"),
         ("training.deterministic=1", "to be bool, received 1"),
         ("training.epochs=0", "above 0"),
+        ("training.context=0", "above 0"),
+        ("training.word_loss=-1", "at least 0"),
+        ("training.batch_size=32", "a multiple of training.context = 3, received 32"),
+        ("data.clip_seconds=0.95", "whole number of the network's steps of 640 samples"),
+        ('model.layers=[{type="mean"}]', "to be 1 for a network that needs the whole clip"),
         ("training.epochs", "section.key=value"),
         ("epochs=5", "section.key=value"),
         ("features.sample_rate=32000", "to be 16000"),
@@ -117,8 +123,63 @@ def test_a_batch_has_coefficients_and_one_hot_answers(feed):
     config = feed.recipe.features
     assert x.shape == (feed.recipe.training.batch_size, 50, config.n_mfcc)
     assert (x.dtype, y.dtype) == (np.float32, np.float32)
-    assert y.shape == (len(x), len(feed.split.labels))
-    assert (y.sum(axis=1) == 1).all()
+    assert y.shape == (len(x), 1, len(feed.split.labels))
+    assert (y.sum(axis=-1) == 1).all()
+
+
+def test_clips_in_a_row_are_heard_as_one_stream(feed):
+    recipe = feed.recipe
+    rows = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, context=4))
+    still = dict.fromkeys(("speed", "reverberation", "noise", "bandwidth"), 0.0)
+    plain = dataclasses.replace(
+        rows,
+        augmentation=dataclasses.replace(
+            rows.augmentation,
+            **{f"{name}_probability": value for name, value in still.items()},
+            **{"shift": 0, "gain": (0, 0), "channel": 0, "time_masks": 0, "frequency_masks": 0},
+        ),
+    )
+    plain_feed = Feed(feed.split, plain)
+    indices = np.arange(8)
+    x, y = plain_feed.batch(indices, 0)
+    assert y.shape == (2, 4, len(feed.split.labels))
+    waveforms, targets = feed.split.take(indices, np.random.default_rng(0))
+    np.testing.assert_array_equal(y.argmax(axis=-1).ravel(), targets)
+    stream = features.mfcc(waveforms[:4].reshape(-1), recipe.features)
+    np.testing.assert_allclose(x[0], stream, atol=1e-3)
+
+
+def test_an_epoch_of_rows_fills_them(feed):
+    recipe = dataclasses.replace(
+        feed.recipe, training=dataclasses.replace(feed.recipe.training, context=3, batch_size=9999)
+    )
+    (only,) = Feed(feed.split, recipe).epoch(0)
+    assert len(only) > 3
+    assert len(only) % 3 == 0
+
+
+def test_the_second_task_names_the_word(feed):
+    recipe = feed.recipe
+    training_config = dataclasses.replace(recipe.training, word_loss=0.5)
+    words_feed = Feed(feed.split, dataclasses.replace(recipe, training=training_config))
+    indices = np.array([0, len(feed.split.clips) - 1, examples.SILENT, examples.FORGED])
+    _, y = words_feed.batch(indices, 0)
+    labels, words = np.split(y[:, 0], [len(feed.split.labels)], axis=1)
+    names = sorted({clip.word for clip in feed.split.clips})
+    assert words.shape == (4, len(names) + 2)
+    first, last = (names.index(feed.split.clips[i].word) for i in indices[:2])
+    assert words.argmax(axis=1).tolist() == [first, last, len(names), len(names) + 1]
+    assert [feed.split.labels[i] for i in labels.argmax(axis=1)[2:]] == ["_silence_", "_unknown_"]
+
+
+def test_held_out_clips_are_alone_and_asked_for_their_label_only(feed):
+    recipe = feed.recipe
+    training_config = dataclasses.replace(recipe.training, word_loss=0.5)
+    words_feed = Feed(feed.split, dataclasses.replace(recipe, training=training_config))
+    x, y = words_feed.clean(feed.split.examples())
+    assert (len(x), y.shape[1]) == (len(y), 1)
+    assert (y[..., : len(feed.split.labels)].sum(axis=-1) == 1).all()
+    assert not y[..., len(feed.split.labels) :].any()
 
 
 def test_the_stream_of_batches_can_begin_at_any_epoch(feed):
@@ -150,11 +211,11 @@ def test_statistics_are_those_of_what_training_hears(feed):
 
 
 def test_the_loss_looks_at_the_last_steps_only():
-    config = dataclasses.replace(Recipe.load("gru").training, supervised_steps=2)
-    loss = training.clip_loss(config)
+    config = training.TrainingConfig(supervised_steps=2)
+    loss = training.clip_loss(config, n_labels=3)
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((4, 9, 3)).astype(np.float32)
-    y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]][:, None]
     early = logits.copy()
     early[:, :-2] += 7
     late = logits.copy()
@@ -164,23 +225,51 @@ def test_the_loss_looks_at_the_last_steps_only():
 
 
 def test_the_loss_equals_keras_own():
-    config = dataclasses.replace(Recipe.load("gru").training, supervised_steps=1)
+    config = training.TrainingConfig()
+    loss = training.clip_loss(config, n_labels=3)
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((4, 9, 3)).astype(np.float32)
     y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    expected = keras.losses.categorical_crossentropy(
-        y, logits[:, -1], from_logits=True, label_smoothing=config.label_smoothing
+    crossentropy = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=config.label_smoothing
     )
-    np.testing.assert_allclose(training.clip_loss(config)(y, logits), expected, rtol=1e-6)
-    np.testing.assert_allclose(training.clip_loss(config)(y, logits[:, -1]), expected, rtol=1e-6)
+    expected = crossentropy(y, logits[:, -1])
+    np.testing.assert_allclose(loss(y[:, None], logits), expected, rtol=1e-6)
+    np.testing.assert_allclose(loss(y[:, None], logits[:, -1]), expected, rtol=1e-6)
 
 
-def test_accuracy_is_that_of_the_last_step():
-    logits = np.zeros((2, 3, 2), np.float32)
-    logits[:, :-1, 0] = 5
-    logits[:, -1, 1] = 1
-    right = training.accuracy(np.array([[0, 1], [1, 0]], np.float32), logits)
-    np.testing.assert_array_equal(right, [1.0, 0.0])
+def test_the_loss_of_a_row_is_the_mean_of_its_clips():
+    loss = training.clip_loss(training.TrainingConfig(supervised_steps=2), n_labels=3)
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((4, 3 * 5, 3)).astype(np.float32)
+    y = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (4, 3))]
+    alone = [loss(y[:, i : i + 1], logits[:, 5 * i : 5 * i + 5]) for i in range(3)]
+    np.testing.assert_allclose(loss(y, logits), np.mean(alone), rtol=1e-6)
+
+
+def test_naming_the_word_adds_to_the_loss_at_its_weight():
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((4, 9, 3 + 5)).astype(np.float32)
+    labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    words = np.eye(5, dtype=np.float32)[[4, 0, 1, 2]]
+    plain = training.TrainingConfig()
+    both = dataclasses.replace(plain, word_loss=0.25)
+    received = training.clip_loss(both, n_labels=3)(
+        np.concatenate([labels, words], axis=1)[:, None], logits
+    )
+    of_labels = training.clip_loss(plain, n_labels=3)(labels[:, None], logits[..., :3])
+    of_words = training.clip_loss(plain, n_labels=5)(words[:, None], logits[..., 3:])
+    np.testing.assert_allclose(received, of_labels + 0.25 * of_words, rtol=1e-6)
+
+
+def test_accuracy_is_that_of_the_last_step_of_each_clip():
+    logits = np.zeros((2, 6, 2 + 1), np.float32)  # two clips of three steps; labels, a word
+    logits[..., 0] = 5
+    logits[:, 2::3, 1] = 9
+    logits[..., 2] = 99
+    y = np.array([[[0, 1, 1], [1, 0, 1]], [[1, 0, 1], [0, 1, 1]]], np.float32)
+    right = training.clip_accuracy(n_labels=2)(y, logits)
+    np.testing.assert_array_equal(right, [[1.0, 0.0], [0.0, 1.0]])
 
 
 # --- runs
@@ -274,7 +363,7 @@ def test_resuming_a_run_that_is_done_makes_the_model_again(tiny_copy, tiny_recip
 @pytest.mark.parametrize("name", [n for n in training.recipe_names() if n != "gru"])
 def test_each_recipe_learns(name, sample):
     """A few steps on one batch bring the loss down, whatever the network."""
-    recipe = Recipe.load(name, overrides=["training.batch_size=32", "training.warmup_epochs=0"])
+    recipe = Recipe.load(name, overrides=["training.batch_size=36", "training.warmup_epochs=0"])
     feed = Feed(sc.load(sample, recipe.data, "validation"), recipe)
     x, y = feed.batch(feed.epoch(0)[0], 0, 0)
     keras.utils.set_random_seed(0)
@@ -285,6 +374,7 @@ def test_each_recipe_learns(name, sample):
         mean=x.mean(axis=(0, 1)),
         variance=x.var(axis=(0, 1)),
     )
-    training.compile_model(model, recipe.training, 10)
+    model = models.with_words(model, feed.n_words)
+    training.compile_model(model, recipe.training, 10, n_labels=12)
     losses = [float(model.train_on_batch(x, y)[0]) for _ in range(6)]
     assert losses[-1] < losses[0]

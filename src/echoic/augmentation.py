@@ -226,31 +226,41 @@ def add_noise(
     The ratio (dB) is that of the mean powers over the clip. A clip of digital silence has no
     power to compare with; it gets the noise at a level of -60 to -20 dBFS.
     """
-    n = waveforms.shape[1]
     result = waveforms.copy()
     levels = rng.uniform(-60, -20, len(waveforms))
     ratios = rng.uniform(*snr, len(waveforms))
-    for i in np.flatnonzero(rng.random(len(waveforms)) < probability):
-        cut = random_cut(noises, n, rng=rng)
-        power = _power(waveforms[i]) or 10 ** ((levels[i] + ratios[i]) / 10)
-        wanted = power / 10 ** (ratios[i] / 10)
-        result[i] += cut * np.float32(np.sqrt(wanted / (_power(cut) + 1e-12)))
+    chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
+    cuts = random_cuts(noises, len(chosen), waveforms.shape[1], rng=rng)
+    power = _power(waveforms[chosen])
+    power = np.where(power > 0, power, 10 ** ((levels + ratios)[chosen] / 10))
+    wanted = power / 10 ** (ratios[chosen] / 10)
+    factors = np.sqrt(wanted / (_power(cuts) + 1e-12)).astype(np.float32)
+    result[chosen] += cuts * factors[:, None]
     return result
 
 
-def _power(waveform: Array) -> float:
-    return float(np.mean(np.square(waveform)))
+def _power(waveforms: Array) -> npt.NDArray[np.float64]:
+    """Mean power of each waveform, (batch,)."""
+    energy = np.einsum("ij,ij->i", waveforms, waveforms)
+    return energy.astype(np.float64) / waveforms.shape[1]
 
 
-def random_cut(noises: Sequence[Array], n: int, *, rng: np.random.Generator) -> Array:
-    """Cut ``n`` samples from anywhere in the noises; every second is as likely as any other."""
+def random_cuts(noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator) -> Array:
+    """Cut ``n`` samples from anywhere in the noises, ``count`` times: shape (count, n).
+
+    Every second is as likely as any other; a noise that is shorter than a cut is repeated.
+    """
     starts = np.array([max(len(noise) - n, 0) + 1 for noise in noises])
     ends = np.cumsum(starts)
-    place = rng.integers(ends[-1])
-    which = int(np.searchsorted(ends, place, side="right"))
-    start = place - (ends[which] - starts[which])
-    cut = noises[which][start : start + n]
-    return cut if len(cut) == n else np.resize(cut, n)
+    cuts = np.empty((count, n), dtype=np.float32)
+    places = rng.integers(ends[-1], size=count)
+    for cut, place, which in zip(
+        cuts, places, np.searchsorted(ends, places, side="right"), strict=True
+    ):
+        start = place - (ends[which] - starts[which])
+        found = noises[which][start : start + n]
+        cut[:] = found if len(found) == n else np.resize(found, n)
+    return cuts
 
 
 def synthetic_noise(n: int, *, sample_rate: int, rng: np.random.Generator) -> Array:

@@ -2,7 +2,7 @@
 
     waveform (samples,)
       -> left-padded once with n_fft - hop_length zeros      nothing before the beginning
-      -> mel_spectrogram                (frames, n_mels)     power of each frame in each mel band
+      -> stft, mel_filters              (frames, n_mels)     power of each frame in each mel band
       -> power_to_db                    (frames, n_mels)     log_mel(): decibels, floor at -60
       -> DCT                            (frames, n_mfcc)     mfcc(): what the networks hear
 
@@ -95,6 +95,22 @@ class FeatureConfig:
 
 
 @lru_cache(maxsize=8)
+def mel_filters(config: FeatureConfig) -> npt.NDArray[np.float32]:
+    """librosa's mel filter bank, shape (n_fft // 2 + 1, n_mels)."""
+    from librosa.filters import mel
+
+    return np.ascontiguousarray(
+        mel(
+            sr=config.sample_rate,
+            n_fft=config.n_fft,
+            n_mels=config.n_mels,
+            fmin=config.fmin,
+            fmax=config.fmax,
+        ).T
+    )
+
+
+@lru_cache(maxsize=8)
 def window(config: FeatureConfig) -> npt.NDArray[np.float32]:
     """Hann window, right-aligned in the frame, shape (n_fft,)."""
     from librosa.filters import get_window
@@ -142,19 +158,17 @@ def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32
     # librosa makes a frame of every n_fft samples; what is past the last whole hop is no frame yet.
     heard = waveform[..., : n_frames * config.hop_length].astype(np.float32, copy=False)
     pad = [(0, 0)] * (waveform.ndim - 1) + [(config.padding, 0)]
-    power = librosa.feature.melspectrogram(
-        y=np.pad(heard, pad),
-        sr=config.sample_rate,
+    spectrum = librosa.stft(
+        np.pad(heard, pad),
         n_fft=config.n_fft,
         hop_length=config.hop_length,
         window=window(config),
         center=False,
-        n_mels=config.n_mels,
-        fmin=config.fmin,
-        fmax=config.fmax,
-    )  # (..., n_mels, frames)
+    )  # (..., n_fft // 2 + 1, frames)
+    # As librosa.feature.melspectrogram, which makes its filters anew at every call.
+    power = np.swapaxes(librosa.util.abs2(spectrum), -1, -2) @ mel_filters(config)
     decibels = librosa.power_to_db(power, ref=1.0, amin=AMIN, top_db=None)
-    return np.swapaxes(decibels, -1, -2).astype(np.float32, copy=False)
+    return np.asarray(decibels, dtype=np.float32)
 
 
 def cepstrum(log_mel: npt.NDArray[np.float32], config: FeatureConfig) -> npt.NDArray[np.float32]:

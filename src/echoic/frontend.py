@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from librosa.filters import mel as mel_filters
 
 from echoic import features
 from echoic.features import FeatureConfig
@@ -42,13 +41,7 @@ class MFCC(keras.layers.Layer):
             )
         self.config = config
         self._window = features.window(config)  # (n_fft,)
-        self._mel = mel_filters(
-            sr=config.sample_rate,
-            n_fft=config.n_fft,
-            n_mels=config.n_mels,
-            fmin=config.fmin,
-            fmax=config.fmax,
-        ).T  # (n_fft // 2 + 1, n_mels)
+        self._mel = features.mel_filters(config)  # (n_fft // 2 + 1, n_mels)
         self._dct = features.cepstrum(np.eye(config.n_mels, dtype=np.float32), config)
 
     def call(self, waveform: Any) -> Any:

@@ -228,6 +228,17 @@ def build(
     return keras.Model(inputs, logits, name="echoic")
 
 
+def with_words(model: keras.Model, n_words: int) -> keras.Model:
+    """The same network, weights shared, with ``n_words`` more logits after its own.
+
+    They name words that the labels do not tell apart; training uses them, what ships has none.
+    """
+    if not n_words:
+        return model
+    words = layers.Dense(n_words, name="words")(model.layers[-1].input)
+    return keras.Model(model.input, layers.Concatenate()([model.output, words]), name="learner")
+
+
 def answer(logits: Tensor) -> Tensor:
     """Return a clip's own logits, (batch, labels): those of the last step, where there are many."""
     return logits[:, -1] if len(logits.shape) == 3 else logits

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic import audio
-from echoic.augmentation import random_cut, synthetic_noise
+from echoic.augmentation import random_cuts, synthetic_noise
 from echoic.labels import SILENCE, UNKNOWN, vocabulary
 from echoic.speech_commands.splits import (
     Clip,
@@ -201,6 +202,28 @@ class Split:
                 waveforms[i], targets[i] = self._forge(rng), self._index(UNKNOWN)
         return waveforms, targets
 
+    @cached_property
+    def _words(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        """The words of the recordings, and the index of each clip's among them."""
+        words, index = np.unique([clip.word for clip in self.clips], return_inverse=True)
+        return tuple(words.tolist()), index.astype(np.int64)
+
+    @property
+    def n_words(self) -> int:
+        """How many kinds `words_of` tells apart."""
+        return len(self._words[0]) + 2
+
+    def words_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Tell which word each example is, unknown ones by name; silence and forged ones last.
+
+        Finer than the targets, in which all unknown words are one.
+        """
+        words, index = self._words
+        kinds = index[indices]
+        kinds[indices == SILENT] = len(words)
+        kinds[indices == FORGED] = len(words) + 1
+        return kinds
+
     def examples(self, *, seed: int = 0) -> Examples:
         """Return the fixed examples of a validation or test set: the same at each call."""
         rng = np.random.default_rng(seed)
@@ -215,7 +238,7 @@ class Split:
         Evenly in decibels: a recognizer that never heard a quiet room takes it for a word.
         """
         volume = np.float32(10 ** (rng.uniform(-70, 0) / 20))
-        return random_cut(self.noises, self.waveforms.shape[1], rng=rng) * volume
+        return random_cuts(self.noises, 1, self.waveforms.shape[1], rng=rng)[0] * volume
 
     def _forge(self, rng: np.random.Generator) -> Waveform:
         """Make a word that is none: one played backwards, or one's beginning and another's end."""

@@ -7,7 +7,7 @@ run.py      train()    fit, checkpoints, the best weights, a bundle
 
 from echoic.training.feed import Batch, Feed
 from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
-from echoic.training.run import Progress, accuracy, clip_loss, compile_model, train
+from echoic.training.run import Progress, clip_accuracy, clip_loss, compile_model, train
 
 __all__ = [
     "Batch",
@@ -15,7 +15,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "TrainingConfig",
-    "accuracy",
+    "clip_accuracy",
     "clip_loss",
     "compile_model",
     "recipe_names",

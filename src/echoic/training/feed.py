@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from echoic import augmentation, features
 from echoic import speech_commands as sc
@@ -22,10 +23,15 @@ BLOCK = 32
 """Clips that go through the features together: as many as stay in a processor's cache."""
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""Coefficients, (rows, clips * frames, n_mfcc); one-hot answers, (rows, clips, labels + words)."""
 
 
 class Feed:
-    """Turns one side of a data set into batches of (coefficients, one-hot answers)."""
+    """Turns one side of a data set into batches of (coefficients, one-hot answers).
+
+    A row of a batch is ``training.context`` clips played without a pause, so that a network learns
+    to hear a word after another as well as after nothing.
+    """
 
     def __init__(self, split: sc.Split, recipe: Recipe) -> None:
         self.split = split
@@ -40,15 +46,18 @@ class Feed:
             forged_fraction=self.recipe.data.forged_fraction,
         )
         size = min(size, len(drawn))
+        size -= size % self.recipe.training.context
         return [drawn[i : i + size] for i in range(0, len(drawn) - size + 1, size)]
 
     def batch(self, indices: npt.NDArray[np.int64], *key: int) -> Batch:
         """Augment the examples and compute their features; ``key`` seeds what is random."""
         recipe = self.recipe
         rng = np.random.default_rng([recipe.training.seed, *key])
+        context = recipe.training.context
+        block = max(BLOCK // context, 1) * context
         coefficients, targets = [], []
-        for start in range(0, len(indices), BLOCK):
-            waveforms, block_targets = self.split.take(indices[start : start + BLOCK], rng)
+        for start in range(0, len(indices), block):
+            waveforms, block_targets = self.split.take(indices[start : start + block], rng)
             waveforms = augmentation.augment_waveforms(
                 waveforms,
                 recipe.augmentation,
@@ -56,23 +65,28 @@ class Feed:
                 sample_rate=recipe.features.sample_rate,
                 rng=rng,
             )
+            n, n_samples = waveforms.shape
+            rows = waveforms.reshape(-1, context * n_samples)
             log_mels = augmentation.augment_log_mels(
-                features.log_mel(waveforms, recipe.features),
+                features.log_mel(rows, recipe.features).reshape(n, -1, recipe.features.n_mels),
                 recipe.augmentation,
                 band_frequencies=self._band_frequencies,
                 rng=rng,
             )
-            coefficients.append(features.cepstrum(log_mels, recipe.features))
+            heard = features.cepstrum(log_mels, recipe.features)
+            coefficients.append(heard.reshape(len(rows), -1, recipe.features.n_mfcc))
             targets.append(block_targets)
-        return np.concatenate(coefficients), self._one_hot(np.concatenate(targets))
+        answers = self._answers(np.concatenate(targets), self.split.words_of(indices))
+        return np.concatenate(coefficients), answers.reshape(-1, context, answers.shape[-1])
 
     def clean(self, examples: sc.Examples) -> Batch:
-        """Features of fixed examples as they are, without augmentation."""
+        """Features of fixed examples as they are, each alone, without augmentation."""
         blocks = [
             features.mfcc(examples.waveforms[i : i + BLOCK], self.recipe.features)
             for i in range(0, len(examples), BLOCK)
         ]
-        return np.concatenate(blocks), self._one_hot(examples.targets)
+        nothing = np.full(len(examples), self.n_words)
+        return np.concatenate(blocks), self._answers(examples.targets, nothing)[:, None]
 
     def statistics(self, *, batches: int = 16) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Mean and variance of each coefficient, (n_mfcc,), as training will hear them."""
@@ -89,7 +103,8 @@ class Feed:
         The numerics inside let go of the interpreter's lock, so the threads use what the
         training leaves idle.
         """
-        with ThreadPoolExecutor(2) as pool:
+        # One thread of linear algebra each: its own would stand in the way of the training's.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as pool:
             waiting: deque[Future[Batch]] = deque()
             try:
                 for epoch in range(first_epoch, 2**31):
@@ -101,5 +116,18 @@ class Feed:
                 for future in waiting:
                     future.cancel()
 
-    def _one_hot(self, targets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return np.eye(len(self.split.labels), dtype=np.float32)[targets]
+    @property
+    def n_words(self) -> int:
+        """Outputs that name the word itself, beside the labels; see ``training.word_loss``."""
+        return self.split.n_words if self.recipe.training.word_loss else 0
+
+    def _answers(
+        self, targets: npt.NDArray[np.int64], words: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """One-hot label and one-hot word side by side, (n, labels + words)."""
+        labels = np.eye(len(self.split.labels), dtype=np.float32)[targets]
+        if not self.n_words:
+            return labels
+        # The row past the last word has no one: a clip whose word nobody asks for.
+        one_hot = np.eye(self.n_words + 1, self.n_words, dtype=np.float32)[words]
+        return np.concatenate([labels, one_hot], axis=1)

@@ -35,6 +35,12 @@ class TrainingConfig:
         Part of the probability that every label shares.
     supervised_steps
         How many of the last steps of a clip are taught the answer (streamable networks).
+    context
+        Clips that follow each other without a pause in training, the network's state carried over
+        (streamable networks); the first of them is heard from a blank state. 1: each alone.
+    word_loss
+        Weight of a second task in training alone: to name the word itself, where the labels call
+        many words ``_unknown_``. What tells words apart helps to tell that one is none of them.
     seed
         Of the weights, the draws and the augmentation.
     deterministic
@@ -49,15 +55,33 @@ class TrainingConfig:
     clip_norm: float = 1.0
     label_smoothing: float = 0.1
     supervised_steps: int = 1
+    context: int = 1
+    word_loss: float = 0.0
     seed: int = 0
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "supervised_steps", "learning_rate", "clip_norm"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "supervised_steps",
+            "context",
+            "learning_rate",
+            "clip_norm",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"Expected training.{name} above 0, received {getattr(self, name)}."
                 )
+        if not self.word_loss >= 0:
+            raise ValueError(
+                f"Expected training.word_loss of at least 0, received {self.word_loss}."
+            )
+        if self.batch_size % self.context:
+            raise ValueError(
+                f"Expected training.batch_size to be a multiple of training.context = "
+                f"{self.context}, received {self.batch_size}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +99,21 @@ class Recipe:
             raise ValueError(
                 f"Expected features.sample_rate to be {SAMPLE_RATE}, the rate of every waveform "
                 f"that echoic reads, received {self.features.sample_rate}."
+            )
+        if self.training.context > 1:
+            self._check_context()
+
+    def _check_context(self) -> None:
+        if not self.model.streamable:
+            raise ValueError(
+                "Expected training.context to be 1 for a network that needs the whole clip, "
+                f"received {self.training.context}."
+            )
+        step = self.features.hop_length * self.model.stride
+        if round(self.data.clip_seconds * self.features.sample_rate) % step:
+            raise ValueError(
+                f"Expected data.clip_seconds to be a whole number of the network's steps of {step} "
+                f"samples where training.context is above 1, received {self.data.clip_seconds}."
             )
 
     @classmethod

@@ -52,28 +52,52 @@ class Progress:
     logs: dict[str, float]
 
 
-def clip_loss(config: TrainingConfig) -> Callable[[Any, Any], Any]:
-    """Cross-entropy of the answers at the last ``supervised_steps`` steps, (batch,)."""
+def clip_loss(config: TrainingConfig, *, n_labels: int) -> Callable[[Any, Any], Any]:
+    """Cross-entropy of the answers at the last ``supervised_steps`` steps of each clip.
+
+    ``y_true`` is (rows, clips, labels + words), the logits are (rows, clips * steps, labels +
+    words), or (rows, labels + words) of a network that answers a clip once; see `Feed`.
+    """
+
+    def crossentropy(y_true: Any, logits: Any) -> Any:
+        return ops.mean(
+            keras.losses.categorical_crossentropy(
+                y_true, logits, from_logits=True, label_smoothing=config.label_smoothing
+            )
+        )
 
     def loss(y_true: Any, logits: Any) -> Any:
-        if len(logits.shape) == 3:
-            logits = logits[:, -config.supervised_steps :]
-            y_true = y_true[:, None] * ops.ones_like(logits[..., :1])
-        crossentropy = keras.losses.categorical_crossentropy(
-            y_true, logits, from_logits=True, label_smoothing=config.label_smoothing
-        )
-        return ops.mean(crossentropy, axis=-1) if len(logits.shape) == 3 else crossentropy
+        logits = _of_each_clip(logits, y_true)[:, :, -config.supervised_steps :]
+        y_true = y_true[:, :, None] * ops.ones_like(logits[..., :1])
+        total = crossentropy(y_true[..., :n_labels], logits[..., :n_labels])
+        if config.word_loss:
+            words = crossentropy(y_true[..., n_labels:], logits[..., n_labels:])
+            total += config.word_loss * words
+        return total
 
     return loss
 
 
-def accuracy(y_true: Any, logits: Any) -> Any:
-    """Whether a clip's own answer is right, (batch,)."""
-    right = ops.equal(ops.argmax(models.answer(logits), -1), ops.argmax(y_true, -1))
-    return ops.cast(right, "float32")
+def clip_accuracy(*, n_labels: int) -> Callable[[Any, Any], Any]:
+    """Whether each clip's own answer, that of its last step, is right: (rows, clips)."""
+
+    def accuracy(y_true: Any, logits: Any) -> Any:
+        answers = _of_each_clip(logits, y_true)[:, :, -1, :n_labels]
+        right = ops.equal(ops.argmax(answers, -1), ops.argmax(y_true[..., :n_labels], -1))
+        return ops.cast(right, "float32")
+
+    return accuracy
 
 
-def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: int) -> None:
+def _of_each_clip(logits: Any, y_true: Any) -> Any:
+    """Logits as (rows, clips, steps, channels)."""
+    rows, clips, channels = ops.shape(y_true)[0], y_true.shape[1], logits.shape[-1]
+    return ops.reshape(logits, (rows, clips, -1, channels))
+
+
+def compile_model(
+    model: keras.Model, config: TrainingConfig, steps_per_epoch: int, *, n_labels: int
+) -> None:
     """Give a network its loss, its metric and its optimizer: AdamW along a cosine."""
     warmup = round(config.warmup_epochs * steps_per_epoch)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -86,7 +110,12 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: i
         schedule, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, loss=clip_loss(config), metrics=[accuracy], jit_compile=False)
+    model.compile(
+        optimizer,
+        loss=clip_loss(config, n_labels=n_labels),
+        metrics=[clip_accuracy(n_labels=n_labels)],
+        jit_compile=False,
+    )
     optimizer.build(model.trainable_variables)
 
 
@@ -257,18 +286,19 @@ def train(
         mean=mean,
         variance=variance,
     )
+    learner = models.with_words(model, feed.n_words)
     steps = len(feed.epoch(0))
-    compile_model(model, recipe.training, steps)
+    compile_model(learner, recipe.training, steps, n_labels=len(split.labels))
 
     checkpoints = _Checkpoints(work)
-    checkpoints.set_model(model)
+    checkpoints.set_model(learner)
     done = checkpoints.restore() if resume else 0
     if done < recipe.training.epochs:
         batch_size = len(feed.epoch(0)[0])
         reporter = _Reporter(
             steps * batch_size, recipe.training.epochs, batch_size, on_progress or (lambda _: None)
         )
-        model.fit(
+        learner.fit(
             feed.batches(first_epoch=done),
             shuffle=False,  # they come shuffled
             initial_epoch=done,
