@@ -25,6 +25,7 @@ def render(content: dict[str, Any]) -> str:
             *_header(content),
             *_introduction(content),
             *_figures(content),
+            *_files(content),
             *_training(content),
             *_limits(content),
             *_credits(),
@@ -73,6 +74,7 @@ def _introduction(content: dict[str, Any]) -> list[str]:
         "|---|---|",
         "| `clip.tflite` | waveform (1, 16000) float32, 16 kHz, to probabilities "
         f"(1, {len(labels)}); the MFCC is inside, nothing else is needed |",
+        *_streaming_files(content),
         "| `model.keras` | the network: MFCC to logits |",
         "| `echoic.json` | features, labels, recipe, figures: what a program must know |",
         "| `labels.txt` | the labels, in the order of the outputs |",
@@ -85,6 +87,24 @@ def _introduction(content: dict[str, Any]) -> list[str]:
         "```",
         "",
     ]
+
+
+def _streaming_files(content: dict[str, Any]) -> list[str]:
+    present = content["fingerprint"]
+    lines = []
+    if {"clip_float16", "clip_int8"} <= present.keys():
+        lines.append("| `clip_float16.tflite`, `clip_int8.tflite` | the same, smaller |")
+    if "stream" in present:
+        lines.append(
+            "| `stream.tflite` | the next samples and the states to probabilities and the states |"
+        )
+    if "stream_int8" in present:
+        lines += [
+            "| `stream_int8.tflite`, `listen.py` | the same, smaller; and a script that runs it |",
+            "| `core_int8.tflite` | coefficients and states, int8 throughout: for "
+            "microcontrollers |",
+        ]
+    return lines
 
 
 def _figures(content: dict[str, Any]) -> list[str]:
@@ -125,6 +145,51 @@ def _figures(content: dict[str, Any]) -> list[str]:
             f"| {label} | {row['n']:,} | {_percent(row['recall'])} | {_percent(row['precision'])} |"
         )
     return [*lines, "", "![Confusion matrix](confusion.png)", ""]
+
+
+def _files(content: dict[str, Any]) -> list[str]:
+    """What `echoic export` measured of each file."""
+    if not (files := content.get("files")):
+        return []
+    where = {"archive-v0.02": "the official test archive"}.get(files["protocol"], "validation")
+    lines = [
+        "## The files, measured",
+        "",
+        f"On {files['n']:,} clips of {where}, each from a blank state; LiteRT, one thread.",
+        "*Points* is the accuracy less the Keras network's; *largest* is the largest difference of",
+        "a probability from it; *ten minutes* is how often the best label is that of",
+        "`stream.tflite` in the last minute of a stream of ten, never reset. A call takes a second",
+        "of sound (`clip`) or one step of the stream; *real time* is its time over the sound's.",
+        "Sizes and answers are the same everywhere, times and memory are of one machine.",
+        "",
+        "| file | kB | accuracy | points | largest | ten minutes | call, median | p99 | real time "
+        "| memory |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in files["measured"].items():
+        memory = row["peak_memory"]
+        lines.append(
+            f"| `{name}.tflite` | {row['size'] / 1e3:,.0f} | {row['accuracy']:.2%} "
+            f"| {100 * row['difference']:+.2f} | {row['largest_difference']:.1g} "
+            f"| {_percent(row['late_agreement'])} | {1e6 * row['median_latency']:,.0f} µs "
+            f"| {1e6 * row['p99_latency']:,.0f} µs "
+            f"| {row['median_latency'] / row['seconds']:.2g} "
+            f"| {'–' if memory is None else f'{memory / 1e6:.0f} MB'} |"
+        )
+    archive = " --test-set data/speech_commands_test_set_v0.02"
+    calibration = files["calibration"]
+    return [
+        *lines,
+        "",
+        f"    echoic export models/{content['name']} --data data/{calibration['data']}"
+        + (archive if files["protocol"].startswith("archive") else ""),
+        "",
+        "The MFCC is inside `clip` and `stream`, always in float32; `core_int8` takes "
+        f"coefficients, and its ranges are from {calibration['clips']} clips of the validation "
+        "side, played as one stream. A state starts at zeros (of an int8 file: at its zero point) "
+        "and is handed back as it came.",
+        "",
+    ]
 
 
 def _command(content: dict[str, Any], protocol: str) -> str:

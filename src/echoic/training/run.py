@@ -318,9 +318,7 @@ def train(
     bundle = bundles.write(
         out,
         model=model,
-        graphs={
-            "clip": export.clip_tflite(model, recipe.features, seconds=recipe.data.clip_seconds)
-        },
+        graphs=export.float_graphs(model, recipe.features, seconds=recipe.data.clip_seconds),
         labels=split.labels,
         features=recipe.features,
         recipe=recipe.to_dict(),
