@@ -225,7 +225,7 @@ def _training(content: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     lines += [
         f"- SHA-256 of the sorted file list: `{training['files_sha256']}`.",
-        f"- {recipe['training']['epochs']} epochs, the best on validation was "
+        f"- {_epochs(recipe['training'])} epochs, the best on validation was "
         f"{training['best_epoch']}; seed {training['seed']}; {versions}.",
         f"- Command: `{training['command']}`.",
         "",
@@ -236,6 +236,11 @@ def _training(content: dict[str, Any]) -> list[str]:
         settings = ", ".join(f"{k} {v}" for k, v in row.items() if k != "type")
         lines.append(f"| {row['type']} | {settings or '–'} |")
     return [*lines, ""]
+
+
+def _epochs(training: dict[str, Any]) -> str:
+    finish = training.get("finish_epochs", 0)
+    return f"{training['epochs']} + {finish}" if finish else str(training["epochs"])
 
 
 def _limits(content: dict[str, Any]) -> list[str]:
