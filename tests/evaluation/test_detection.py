@@ -49,6 +49,7 @@ def test_a_false_accept_is_found_in_its_file(result):
     assert (found["file"], found["label"]) == ("b/c.wav", "no")
     assert 30.3 < found["time"] < 30.5
     assert "words" not in negatives
+    assert result.report()["warnings"] == []
 
 
 def test_the_curve_trades_misses_for_false_accepts(result):
@@ -70,6 +71,7 @@ def test_the_same_call_gives_the_same_figures(model, tones, hear):
     assert first.truth != other.truth
     assert first.negatives is None
     assert "negatives" not in first.report()
+    assert "No recordings without words were heard" in first.report()["warnings"][0]
 
 
 def test_a_test_archive_has_its_own_noise(model, tone, tmp_path, hear):
@@ -95,6 +97,18 @@ def test_a_recording_with_its_truth(model, tone, tmp_path, hear):
     assert (result.total.words, result.total.hits) == (3, 3)  # "stop" is a word it does not know
     assert result.truth["said"][1].label == "_unknown_"
     assert result.details["data"] == "said.wav"
+
+
+def test_a_recording_without_a_word_has_false_accepts_alone(model, tone, tmp_path, hear):
+    audio.write(tmp_path / "said.wav", np.concatenate([tone("cat"), tone("yes")]))
+    (tmp_path / "said.tsv").write_text("")
+    result = evaluation.evaluate_recording(model, tmp_path / "said.wav", hear=hear)
+    assert result.report()["all"]["false_accepts"]["count"] == 1
+    assert result.points == ()
+    recorded = evaluation.record(model, result)
+    assert "False accepts in those streams: 1 in" in (recorded.path / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_report_is_written_with_the_truth_beside(model, result, tmp_path):

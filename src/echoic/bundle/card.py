@@ -154,6 +154,8 @@ def _streams(content: dict[str, Any]) -> list[str]:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, row in {**figures["streams"], "all": figures["all"]}.items():
+        if "words" not in row:
+            continue
         low, high = row["miss_rate_interval"]
         delay = row["delay"]
         lines.append(

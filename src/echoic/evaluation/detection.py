@@ -38,6 +38,11 @@ THRESHOLDS = tuple(np.round(np.append(np.arange(0.3, 0.95, 0.05), [0.95, 0.97, 0
 """Thresholds to enter of the points of a DET curve."""
 
 
+NO_NEGATIVES = (
+    "No recordings without words were heard: the false accepts are those in the streams of words."
+)
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """One threshold of a DET curve: `hours` are those in which the false accepts were counted."""
@@ -262,6 +267,7 @@ def _evaluation(
         tuple(negatives.locate(d) for d in accepted) if negatives else (),
         tuple(_points(labels, streams, negatives, config, tolerance)),
         {name: heard.truth for name, heard in streams.items()},
+        () if negatives else (NO_NEGATIVES,),
     )
 
 
@@ -279,5 +285,7 @@ def _points(
         )
         first, *others = (judge(heard, labels, moved, tolerance) for heard in streams.values())
         total = sum(others, start=first)
+        if not total.words:
+            return  # without words there is nothing to trade
         counted = judge(negatives.heard, labels, moved, tolerance) if negatives else total
         yield OperatingPoint(float(enter), total.miss_rate, counted.false_accepts, counted.hours)
