@@ -178,7 +178,8 @@ def test_the_c_array_compiles(family, tmp_path):
 def test_the_core_runs_on_a_microcontroller_runtime(family, sample):
     """The same integers in, the same integers out, give or take the last bit."""
     runtime = pytest.importorskip(
-        "tflite_micro.python.tflite_micro.runtime", reason="tflite-micro has no wheel for this system"
+        "tflite_micro.python.tflite_micro.runtime",
+        reason="tflite-micro has no wheel for this system",
     )
     path = family.path / "core_int8.tflite"
     micro = runtime.Interpreter.from_file(str(path), arena_size=512 * 1024)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from echoic.bundle.card import render as render_card
 from echoic.bundle.graph import Graph, GraphError, Stepper
+from echoic.decoder import DecoderConfig
 from echoic.features import FeatureConfig
 
 if TYPE_CHECKING:
@@ -107,6 +108,20 @@ class Bundle:
     def features(self) -> FeatureConfig:
         """How the model hears."""
         return FeatureConfig(**self.content["features"])
+
+    @cached_property
+    def decoder(self) -> DecoderConfig:
+        """When a word in a stream counts as said.
+
+        Raises
+        ------
+        BundleError
+            The settings are damaged, or of a newer echoic.
+        """
+        try:
+            return DecoderConfig.from_dict(self.content.get("decoder", {}))
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"The decoder's settings in {self.path / FILE}: {error}") from error
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -250,6 +265,12 @@ def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
     return Bundle.load(bundle.path)
 
 
+def set_decoder(bundle: Bundle, config: DecoderConfig) -> Bundle:
+    """Write the decoder's settings into the model's folder."""
+    _write_content(bundle.path, {**bundle.content, "decoder": config.to_dict()})
+    return Bundle.load(bundle.path)
+
+
 def versions() -> dict[str, str]:
     """Versions of what a model's weights may depend on."""
     packages = ("echoic", "keras", "tensorflow", "librosa", "numpy", "ai-edge-litert")
@@ -304,6 +325,7 @@ __all__ = [
     "fingerprint",
     "load_keras",
     "record",
+    "set_decoder",
     "versions",
     "write",
 ]

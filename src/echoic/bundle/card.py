@@ -11,6 +11,10 @@ PROTOCOLS = {
         "the official 12-class test archive of Speech Commands v0.02 "
         "(`speech_commands_test_set_v0.02`), kept out of the training and of the choice of weights"
     ),
+    "archive-v0.02-endless": (
+        "the same clips, shuffled, without gaps between them or resets of the model's memory; each "
+        "is judged by its last moment; the mean of three orders"
+    ),
     "hash-split validation": (
         "the validation side of the training data, by which the best epoch was chosen"
     ),
@@ -26,6 +30,7 @@ def render(content: dict[str, Any]) -> str:
             *_introduction(content),
             *_figures(content),
             *_files(content),
+            *_streams(content),
             *_training(content),
             *_limits(content),
             *_credits(),
@@ -44,9 +49,10 @@ def _header(content: dict[str, Any]) -> list[str]:
         "datasets: [speech_commands]",
         "metrics: [accuracy]",
     ]
-    if content["metrics"]:
+    clips = _on_clips(content)
+    if clips:
         lines += ["model-index:", f"- name: {content['name']}", "  results:"]
-    for protocol, figures in content["metrics"].items():
+    for protocol, figures in clips.items():
         lines += [
             "  - task: {type: audio-classification}",
             f"    dataset: {{name: {protocol}, type: speech_commands}}",
@@ -107,8 +113,14 @@ def _streaming_files(content: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _on_clips(content: dict[str, Any]) -> dict[str, Any]:
+    """Figures of protocols that count clips, by protocol."""
+    return {k: figures for k, figures in content["metrics"].items() if "accuracy" in figures}
+
+
 def _figures(content: dict[str, Any]) -> list[str]:
-    if not content["metrics"]:
+    clips = _on_clips(content)
+    if not clips:
         return []
     lines = [
         "## How often it is right",
@@ -116,7 +128,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
         "| protocol | clips | accuracy | 95 % interval | without `_silence_` |",
         "|---|---:|---:|---:|---:|",
     ]
-    for protocol, figures in content["metrics"].items():
+    for protocol, figures in clips.items():
         low, high = figures["interval"]
         without = figures.get("without_silence")
         spoken = _percent(without and without["accuracy"], digits=2)
@@ -125,7 +137,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
             f"| {low:.1%} – {high:.1%} | {spoken} |"
         )
     lines.append("")
-    for protocol, figures in content["metrics"].items():
+    for protocol, figures in clips.items():
         lines += [
             f"`{protocol}`: {PROTOCOLS.get(protocol, protocol)}. Reproduce it with",
             "",
@@ -133,7 +145,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
             "",
             *(f"> {warning}\n" for warning in figures.get("warnings", [])),
         ]
-    protocol, figures = list(content["metrics"].items())[-1]
+    protocol, figures = list(clips.items())[-1]
     lines += [
         f"By label, on `{protocol}`:",
         "",
@@ -192,10 +204,56 @@ def _files(content: dict[str, Any]) -> list[str]:
     ]
 
 
+def _streams(content: dict[str, Any]) -> list[str]:
+    """What was missed in streams, and what was taken for a word that was none."""
+    if not (figures := content["metrics"].get("stream")):
+        return []
+    lines = [
+        "## In a stream",
+        "",
+        f"Words of `{figures['data']}` ({figures.get('split', 'all')}) at known times, in noise at "
+        "a stated ratio, decided with the settings in `echoic.json`. A word is missed if it is not",
+        f"detected by {figures['tolerance']:g} s after its end; delays are from there.",
+        "",
+        "| stream | words | missed | of them for another word | delay, median | 95th percentile |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in {**figures["streams"], "all": figures["all"]}.items():
+        if "words" not in row:
+            continue
+        low, high = row["miss_rate_interval"]
+        delay = row["delay"]
+        lines.append(
+            f"| {name} | {row['words']:,} | **{row['miss_rate']:.1%}** ({low:.1%} – {high:.1%}) "
+            f"| {row['wrong_words']:,} | {_seconds(delay['median'])} | {_seconds(delay['p95'])} |"
+        )
+    lines.append("")
+    heard = {"those streams": figures["all"]}
+    if "negatives" in figures:
+        heard["recordings without any of its words"] = figures["negatives"]
+    for name, row in heard.items():
+        accepts = row["false_accepts"]
+        low, high = accepts["interval"]
+        rate = (
+            f"{accepts['per_hour']:.1f} an hour, 95 % interval {low:.1f} to {high:.1f}"
+            if accepts["count"]
+            else f"which shows no more than that they are fewer than {high:.1f} an hour (95 %)"
+        )
+        of = (
+            f"{accepts['on_unknown']:,} of them at other words; " if "on_unknown" in accepts else ""
+        )
+        lines.append(
+            f"- False accepts in {name}: {accepts['count']:,} in {accepts['hours']:.2f} h; "
+            f"{of}{rate}."
+        )
+    return [*lines, "", *(["![Detection error trade-off](det.png)", ""] if figures["det"] else [])]
+
+
 def _command(content: dict[str, Any], protocol: str) -> str:
     command = f"echoic evaluate models/{content['name']}"
     if protocol.startswith("archive"):
-        return f"{command} --test-set data/speech_commands_test_set_v0.02"
+        endless = " --endless" if protocol.endswith("endless") else ""
+        return f"{command} --test-set data/speech_commands_test_set_v0.02{endless}"
     split = {"hash-split testing": "test"}.get(protocol, "validation")
     data = content["metrics"][protocol].get("data", "speech_commands_v0.02")
     return f"{command} --data data/{data} --split {split}"
@@ -271,6 +329,10 @@ def _credits() -> list[str]:
         "please credit echoic and Speech Commands.",
         "",
     ]
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"
 
 
 def _percent(fraction: float | None, *, digits: int = 1) -> str:
