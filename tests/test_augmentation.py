@@ -552,3 +552,28 @@ def test_synthetic_noises_differ_in_colour_and_in_rhythm():
     unevenness = [b.std() / b.mean() for b in blocks]
     assert min(unevenness) < 0.3
     assert max(unevenness) > 1
+
+
+class TestMilder:
+    def test_full_strength_changes_nothing(self):
+        assert AugmentationConfig().milder(1.0) == AugmentationConfig()
+
+    def test_no_strength_leaves_shift_alone(self):
+        config = replace(AugmentationConfig().milder(0.0), shift=0)
+        rng = seeded()
+        given = clips(4)
+        result = augmentation.augment_waveforms(
+            given, config, noises=NOISES, sample_rate=RATE, rng=rng
+        )
+        np.testing.assert_array_equal(result, given)
+        drawn = augmentation.augment_log_mels(
+            spectrograms(4), config, band_frequencies=BANDS, rng=rng
+        )
+        np.testing.assert_allclose(drawn, spectrograms(4), atol=1e-5)
+
+    def test_half_strength_is_between(self):
+        full, half = AugmentationConfig(), AugmentationConfig().milder(0.5)
+        assert half.noise_probability == full.noise_probability / 2
+        assert half.gain == (full.gain[0] / 2, full.gain[1] / 2)
+        assert half.snr == full.snr
+        assert (half.time_mask, half.frequency_mask) == (6, 4)

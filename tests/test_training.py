@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -41,7 +42,7 @@ def test_the_six_recipes_ship():
 
 def test_a_recipe_that_has_a_base_changes_only_what_it_names():
     gru, lstm = Recipe.load("gru"), Recipe.load("lstm")
-    assert dataclasses.replace(lstm, model=gru.model) == gru
+    assert dataclasses.replace(lstm, model=gru.model, training=gru.training) == gru
     assert lstm.model != gru.model
 
 
@@ -378,3 +379,44 @@ def test_each_recipe_learns(name, sample):
     training.compile_model(model, recipe.training, 10, n_labels=12)
     losses = [float(model.train_on_batch(x, y)[0]) for _ in range(6)]
     assert losses[-1] < losses[0]
+
+
+# --- finish
+
+
+def test_the_finish_has_a_cosine_of_its_own():
+    config = training.TrainingConfig(epochs=10, finish_epochs=4, warmup_epochs=1)
+    schedule = training.Schedule(config, 5)
+    rates = [float(schedule(step)) for step in range(14 * 5)]
+    assert rates[0] == 0
+    assert max(rates) == pytest.approx(config.learning_rate)
+    assert rates[49] < 1e-5
+    assert rates[50] == pytest.approx(config.finish_learning_rate)
+    assert rates[60] == pytest.approx(config.finish_learning_rate / 2, rel=0.01)
+    assert all(a >= b for a, b in pairwise(rates[50:]))
+    plain = training.Schedule(dataclasses.replace(config, finish_epochs=0), 5)
+    assert [float(plain(step)) for step in range(50)] == pytest.approx(rates[:50])
+
+
+def test_the_finish_hears_milder_examples(feed):
+    recipe = feed.recipe
+    epochs = recipe.training.epochs
+    finish = dataclasses.replace(recipe.training, finish_epochs=2, finish_strength=0.0)
+    strong = dataclasses.replace(recipe.augmentation, shift=0.0, noise_probability=1.0)
+    mild = Feed(feed.split, dataclasses.replace(recipe, training=finish, augmentation=strong))
+    indices = np.arange(4)
+    clean = features.mfcc(feed.split.take(indices, np.random.default_rng(0))[0], recipe.features)
+    before, _ = mild.batch(indices, epochs - 1)
+    after, _ = mild.batch(indices, epochs)
+    assert np.abs(before - clean).max() > 10
+    np.testing.assert_allclose(after, clean, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["finish_epochs=-1", "finish_learning_rate=0", "finish_strength=1.5"],
+)
+def test_a_finish_that_cannot_be_is_refused(override):
+    overrides = ["training.finish_epochs=2", f"training.{override}"]
+    with pytest.raises(ValueError, match="finish_epochs of at least 0"):
+        Recipe.load("bag", overrides=overrides)

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from echoic.audio import AudioError
     from echoic.augmentation import AugmentationConfig
     from echoic.bundle import Bundle, BundleError
-    from echoic.evaluation import evaluate_split, evaluate_test_set
+    from echoic.decoder import Decoder, DecoderConfig, Detection
+    from echoic.evaluation import (
+        evaluate_endless,
+        evaluate_split,
+        evaluate_stream,
+        evaluate_test_set,
+        tune,
+    )
     from echoic.features import FeatureConfig, mfcc
     from echoic.labels import vocabulary
     from echoic.models import ModelConfig
@@ -34,6 +41,9 @@ _HOMES = {
     "BundleError": "bundle",
     "DataConfig": "speech_commands",
     "DataError": "speech_commands",
+    "Decoder": "decoder",
+    "DecoderConfig": "decoder",
+    "Detection": "decoder",
     "FeatureConfig": "features",
     "ModelConfig": "models",
     "Posterior": "recognizer",
@@ -42,10 +52,13 @@ _HOMES = {
     "Recognizer": "recognizer",
     "StreamingRecognizer": "recognizer",
     "TrainingConfig": "training",
+    "evaluate_endless": "evaluation",
     "evaluate_split": "evaluation",
+    "evaluate_stream": "evaluation",
     "evaluate_test_set": "evaluation",
     "mfcc": "features",
     "train": "training",
+    "tune": "evaluation",
     "vocabulary": "labels",
 }
 
@@ -56,6 +69,9 @@ __all__ = [
     "BundleError",
     "DataConfig",
     "DataError",
+    "Decoder",
+    "DecoderConfig",
+    "Detection",
     "FeatureConfig",
     "ModelConfig",
     "Posterior",
@@ -65,10 +81,13 @@ __all__ = [
     "StreamingRecognizer",
     "TrainingConfig",
     "__version__",
+    "evaluate_endless",
     "evaluate_split",
+    "evaluate_stream",
     "evaluate_test_set",
     "mfcc",
     "train",
+    "tune",
     "vocabulary",
 ]
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from echoic.bundle import Bundle
-    from echoic.evaluation import Evaluation
+    from echoic.evaluation import EndlessEvaluation, Evaluation, StreamEvaluation
+    from echoic.evaluation.reports import Result
     from echoic.recognizer import Prediction
+    from echoic.speech_commands import SplitName
 
 DATA = Path("data/speech_commands_v0.02")
 SAMPLE = Path("data/sample")
@@ -229,6 +231,15 @@ def evaluate(
     test_set: Annotated[
         Path | None, typer.Option(help="A test archive instead: one folder a label.")
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Words in a stream: missed, false, how late.")
+    ] = False,
+    endless: Annotated[
+        bool, typer.Option("--endless", help="The test archive as one stream, never reset.")
+    ] = False,
+    negatives: Annotated[
+        Path | None, typer.Option(help="With --stream: recordings without any of its words.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write report.json and pictures to this folder.")
     ] = None,
@@ -240,26 +251,74 @@ def evaluate(
     """Measure a model on clips that it was not trained on."""
     from echoic import evaluation
     from echoic.bundle import Bundle
+    from echoic.speech_commands import load_folders
 
+    if endless and not test_set:
+        raise typer.BadParameter("Expected --test-set with --endless.")
+    if negatives and not stream:
+        raise typer.BadParameter("Expected --stream with --negatives.")
+    if stream and endless:
+        raise typer.BadParameter("Expected one of --stream and --endless.")
     bundle = Bundle.load(model)
-    with _bar("clips") as progress:
-        if test_set:
+    side: SplitName = "testing" if split is Side.test else "validation"
+    result: Result
+    with _bar("recordings" if stream else "clips") as progress:
+        if stream:
+            result = evaluation.evaluate_stream(
+                bundle, test_set or data, split=side, negatives=negatives, on_progress=progress
+            )
+        elif test_set and endless:
+            examples = load_folders(test_set, labels=bundle.labels)
+            result = evaluation.evaluate_endless(bundle, examples, on_progress=progress)
+        elif test_set:
             result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
         else:
-            result = evaluation.evaluate_split(
-                bundle,
-                data,
-                split="testing" if split is Side.test else "validation",
-                on_progress=progress,
-            )
+            result = evaluation.evaluate_split(bundle, data, split=side, on_progress=progress)
     if report:
         evaluation.write_report(bundle, result, report)
     if record:
         evaluation.record(bundle, result)
     if as_json:
         _print_json({"model": bundle.name, **result.report()})
+    elif isinstance(result, evaluation.StreamEvaluation):
+        _show_streams(bundle.name, result)
     else:
         _show_evaluation(bundle.name, result)
+
+
+@app.command()
+def tune(
+    model: ModelArgument = None,
+    data: Annotated[Path, typer.Option(help="A data set; its validation side is heard.")] = DATA,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Recordings without any of its words.")
+    ] = None,
+    limit: Annotated[float, typer.Option(help="False accepts an hour that are allowed.")] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Choose when a word counts as said, on streams, and store it in the model."""
+    from echoic import bundle as bundles
+    from echoic import evaluation
+
+    bundle = bundles.Bundle.load(model)
+    with _bar("recordings") as progress:
+        tuning = evaluation.tune(
+            bundle, data, negatives=negatives, limit=limit, on_progress=progress
+        )
+    bundles.set_decoder(bundle, tuning.config)
+    if as_json:
+        _print_json({"model": bundle.name, **tuning.report()})
+        return
+    console = _console()
+    console.print(f"[bold]{bundle.name}[/], the best of {len(tuning.candidates)} settings:")
+    for name, candidate in (("before", tuning.before), ("chosen", tuning.chosen)):
+        words, others = candidate.words, candidate.others
+        settings = ", ".join(f"{k} {v:g}" for k, v in candidate.config.to_dict().items() if v)
+        console.print(
+            f"  {name}  {settings}\n"
+            f"          {words.miss_rate:.1%} of {words.words:,} words missed, "
+            f"{others.false_accepts} false accepts in {others.hours:.2f} h"
+        )
 
 
 @app.command("export")
@@ -376,13 +435,14 @@ def _show_predictions(path: Path, predictions: list[Prediction]) -> None:
         console.print("  [dim]no word; --json lists what each window heard[/]")
 
 
-def _show_evaluation(name: str, result: Evaluation) -> None:
+def _show_evaluation(name: str, result: Evaluation | EndlessEvaluation) -> None:
     from rich.table import Table
 
     report = result.report()
     console = _console()
     low, high = report["interval"]
-    where = " ".join(str(v) for v in (report["protocol"], *result.details.values()))
+    details = getattr(result, "details", {})
+    where = " ".join(str(v) for v in (report["protocol"], *details.values()))
     console.print(f"[bold]{name}[/] on {where}")
     console.print(
         f"  [bold]{report['accuracy']:.2%}[/] of {report['n']:,} clips "
@@ -396,7 +456,8 @@ def _show_evaluation(name: str, result: Evaluation) -> None:
     for label, row in report["classes"].items():
         table.add_row(label, f"{row['n']:,}", _percent(row["recall"]), _percent(row["precision"]))
     console.print(table)
-    if mistakes := result.mistakes():
+    mistakes = result.mistakes() if hasattr(result, "mistakes") else []
+    if mistakes:
         console.print("  most frequent confusions, and the most certain of each to listen to:")
     for pair in mistakes:
         console.print(
@@ -404,6 +465,41 @@ def _show_evaluation(name: str, result: Evaluation) -> None:
             f"[dim]{', '.join(pair['files'])}[/]",
             soft_wrap=True,
         )
+
+
+def _show_streams(name: str, result: StreamEvaluation) -> None:
+    from rich.table import Table
+
+    console = _console()
+    console.print(f"[bold]{name}[/] in streams of {result.details['data']}")
+    table = Table(box=None, pad_edge=True, header_style="dim")
+    for column in ("stream", "words", "missed", "for another", "false", "delay", "p95"):
+        table.add_column(column, justify="left" if column == "stream" else "right")
+    for stream, score in {**result.scores, "all": result.total}.items():
+        row = score.report()
+        delay = row["delay"]
+        table.add_row(
+            stream,
+            f"{row['words']:,}",
+            _percent(row["miss_rate"]),
+            f"{row['wrong_words']:,}",
+            f"{score.false_accepts:,}",
+            *("–" if delay[k] is None else f"{delay[k]:.2f} s" for k in ("median", "p95")),
+        )
+    console.print(table)
+    if result.negatives:
+        low, high = result.negatives.report()["false_accepts"]["interval"]
+        console.print(
+            f"  {result.negatives.false_accepts} false accepts in {result.negatives.hours:.2f} h "
+            f"without a word: 95 % interval {low:.1f} – {high:.1f} an hour"
+        )
+        for found in result.accepted:
+            console.print(
+                f"  [dim]{found['file']} at {found['time']:.1f} s[/]  heard as {found['label']}",
+                soft_wrap=True,
+            )
+    for warning in result.warnings:
+        console.print(f"  [dim]{warning}[/]")
 
 
 def _show_files(bundle: Bundle) -> None:

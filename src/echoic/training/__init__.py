@@ -7,13 +7,14 @@ run.py      train()    fit, checkpoints, the best weights, a bundle
 
 from echoic.training.feed import Batch, Feed
 from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
-from echoic.training.run import Progress, clip_accuracy, clip_loss, compile_model, train
+from echoic.training.run import Progress, Schedule, clip_accuracy, clip_loss, compile_model, train
 
 __all__ = [
     "Batch",
     "Feed",
     "Progress",
     "Recipe",
+    "Schedule",
     "TrainingConfig",
     "clip_accuracy",
     "clip_loss",
