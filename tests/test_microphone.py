@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,15 @@ import numpy as np
 import pytest
 
 from echoic import audio, microphone
-from echoic.microphone import FileSource, Microphone, MicrophoneError, devices, find_device
+from echoic.microphone import (
+    FileSource,
+    Microphone,
+    MicrophoneError,
+    devices,
+    find_device,
+    portaudio,
+)
+from virtual_microphone import why_not
 
 RATE = 16_000
 HOP = 320
@@ -288,7 +298,7 @@ class TestListening:
         with pytest.raises(KeyboardInterrupt), source:
             raise KeyboardInterrupt
         assert card.streams[0].calls == ["start", "stop", "close"]
-        assert source._session not in microphone._sessions
+        assert source._session not in portaudio._sessions
 
     def test_is_opened_once(self, card, listen):
         with pytest.raises(MicrophoneError, match="opened once"):
@@ -379,7 +389,7 @@ class TestOpeningFails:
         release = threading.Event()
         card.query_devices = lambda: release.wait(30) and []
         monkeypatch.setattr(microphone, "OPEN_SECONDS", 0.1)
-        monkeypatch.setattr(microphone, "CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr(portaudio, "CLOSE_SECONDS", 0.1)
         with pytest.raises(MicrophoneError, match="has not answered"):
             Microphone(backend=card).open()
         release.set()
@@ -419,7 +429,7 @@ class TestMuted:
         assert not next(source).gap
         assert source.status.state == "live"
         assert [e.message for e in events[1:]] == [
-            "Headset seems to be muted: digital silence.",
+            "Headset seems to be muted (digital silence); see its switch and its permissions.",
             "Headset is heard again.",
         ]
         assert source.status.dropped == 0
@@ -481,7 +491,7 @@ class TestSlowListener:
 class TestLost:
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch):
-        monkeypatch.setattr(microphone, "_POLL_SECONDS", 0.002)
+        monkeypatch.setattr(microphone, "POLL_SECONDS", 0.002)
 
     def test_goes_on_when_the_device_is_back(self, card, listen, events):
         source = listen(card)
@@ -507,6 +517,26 @@ class TestLost:
         assert status.time == (status.samples + status.dropped) / RATE
         assert card.streams[0].calls == ["start", "stop", "close"]
 
+    def test_says_so_once_however_slowly_the_attempts_fail(self, card, listen, events):
+        source = listen(card)
+        card.streams[0].hear()
+        next(source)
+        card.clock.step = 0.05
+        attempts = iter(range(3))
+
+        def query_devices():
+            if next(attempts, None) is None:
+                return card.infos
+            card.clock.now += 3
+            time.sleep(0.02)
+            return []
+
+        card.query_devices = query_devices
+        card.on_start = lambda stream: stream.hear()
+        card.streams[0].finished()
+        next(source)
+        assert kinds(events) == ["live", "lost", "live"]
+
     def test_what_was_heard_before_the_loss_is_still_given(self, card, listen, events):
         source = listen(card)
         card.streams[0].hear(blocks=5)
@@ -514,9 +544,10 @@ class TestLost:
         assert [next(source).time for _ in range(5)] == [i * 0.02 for i in range(5)]
         assert kinds(events) == ["live"]
 
-    def test_an_index_means_the_same_device_afterwards(self, listen, events):
+    @pytest.mark.parametrize("device", [1, "1"])
+    def test_an_index_means_the_same_device_afterwards(self, listen, device):
         card = Card("Webcam", "Headset")
-        source = listen(card, 1)
+        source = listen(card, device)
         card.streams[0].hear()
         next(source)
         card.infos.insert(0, card.info("Dock"))
@@ -578,8 +609,8 @@ class TestLost:
 class TestFrozen:
     @pytest.fixture(autouse=True)
     def _quick(self, monkeypatch):
-        monkeypatch.setattr(microphone, "_POLL_SECONDS", 0.002)
-        monkeypatch.setattr(microphone, "CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr(microphone, "POLL_SECONDS", 0.002)
+        monkeypatch.setattr(portaudio, "CLOSE_SECONDS", 0.1)
 
     def frozen(self, listen, card, events, then):
         """Listen to a stream that gives five blocks and hangs; ``then`` happens."""
@@ -647,6 +678,61 @@ class TestFrozen:
         card.hangs.clear()
         assert list(source) == []
         assert "left behind" in caplog.text
+
+
+class TestJack:
+    """A sound server that has one rate, 48,000 Hz, and a client that plays 240 and 720 Hz."""
+
+    program = """
+import json
+import numpy as np
+from echoic.microphone import Microphone
+with Microphone("sine") as source:
+    heard = []
+    for block in source:
+        heard.append(block.samples)
+        if source.status.samples > 32_000:
+            break
+    status = source.status
+samples = np.concatenate(heard)[-16_000:]
+power = np.abs(np.fft.rfft(samples)) ** 2
+share = (power[235:246].sum() + power[715:726].sum()) / power.sum()
+print(json.dumps([share, status.device_rate, status.resampling, status.latency]))
+"""
+
+    @pytest.fixture
+    def jack(self, monkeypatch):
+        if missing := [c for c in ("jackd", "jack_simple_client") if not shutil.which(c)]:
+            pytest.skip(f"there is no {', '.join(missing)}: apt install jackd2")
+        if reason := why_not():
+            pytest.skip(reason)
+        name = f"echoic{os.getpid()}"
+        monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
+        monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        server = "jackd --no-realtime -n NAME -d dummy -r 48000 -p 1024".replace("NAME", name)
+        processes = [subprocess.Popen(server.split(), **quiet)]
+        try:
+            subprocess.run(["jack_wait", "-w", "-t", "30"], check=True, **quiet)
+            processes.append(subprocess.Popen(["jack_simple_client", "sine", name], **quiet))
+            end = time.monotonic() + 30
+            while b"sine:output1" not in subprocess.check_output(["jack_lsp"]):
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            yield
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait(30)
+
+    def test_is_resampled_from_its_rate(self, jack):
+        command = [sys.executable, "-c", self.program]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        share, rate, resampling, latency = json.loads(done.stdout)
+        assert share > 0.8
+        assert (rate, resampling) == (48_000, True)
+        assert 0 < latency < 1
 
 
 class TestReadLevel:
