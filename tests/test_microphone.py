@@ -451,17 +451,19 @@ class TestSlowListener:
         heard = [next(source) for _ in range(6)]
         # 10 fit: the eleventh pushes 5 out, the sixteenth another 5.
         assert [round(b.samples[0] * 100) for b in heard] == [11, 12, 13, 14, 15, 16]
-        assert heard[0].time == 0
+        assert [b.gap for b in heard] == [True] + [False] * 5
+        assert heard[0].time == pytest.approx(10 * 0.02)
         stream.hear(0.5, blocks=11)
         after = next(source)
         assert after.gap
-        assert after.time == pytest.approx(11 * 0.02)
+        assert after.time == pytest.approx(21 * 0.02)
         assert not next(source).gap
         status = source.status
-        assert (status.dropped, status.overflows) == (5 * HOP, 1)
+        assert (status.dropped, status.overflows) == (15 * HOP, 2)
         assert status.time == (status.samples + status.dropped) / RATE
-        assert kinds(events) == ["live", "dropped"]
-        assert events[1].message == "The listener is too slow: 0.1 s were dropped."
+        assert kinds(events) == ["live", "dropped", "dropped"]
+        assert events[1].message == "The listener is too slow: 0.2 s were dropped."
+        assert events[2].time == pytest.approx(after.time)
 
     def test_an_overflow_that_the_system_reports(self, card, listen, events):
         source = listen(card)
@@ -697,7 +699,7 @@ with Microphone("sine") as source:
 samples = np.concatenate(heard)[-16_000:]
 power = np.abs(np.fft.rfft(samples)) ** 2
 share = (power[235:246].sum() + power[715:726].sum()) / power.sum()
-print(json.dumps([share, status.device_rate, status.resampling, status.latency]))
+print(json.dumps([float(share), status.device_rate, status.resampling, status.latency]))
 """
 
     @pytest.fixture
@@ -833,6 +835,25 @@ class TestVirtualMicrophone:
             virtual_microphone.play(self.noise)
             self.until(source, lambda: source.status.level.peak > -20)
         assert "frozen" in kinds(events)
+
+    def test_opens_the_device_again_after_a_long_hang(self, virtual_microphone, monkeypatch):
+        monkeypatch.setattr(microphone, "GIVE_UP_SECONDS", 1.2)
+        with Microphone() as source:
+            self.until(source, lambda: source.status.time > 0.3)
+            first = source._session
+
+            def thaw():
+                while source._session is first:
+                    time.sleep(0.05)
+                virtual_microphone.thaw()
+
+            virtual_microphone.freeze()
+            threading.Thread(target=thaw, daemon=True).start()
+            heard = self.until(source, lambda: source.status.restarts)
+            assert heard[-1].gap
+            virtual_microphone.play(self.noise)
+            self.until(source, lambda: source.status.level.peak > -20)
+            assert first.closed.wait(30)  # what was left behind ends when it can
 
     def test_notices_the_mute_button(self, virtual_microphone, events):
         with Microphone(on_event=events.append) as source:

@@ -265,10 +265,7 @@ class Microphone(Source):
         if session is not self._heard:
             self._meet(session, chunk, chunk.arrived - duration)
         elif chunk.frame != self._frame:
-            self._overflows += 1
-            self._splice(session, chunk.frame, self._at(session, chunk.frame))
-            missing = (chunk.frame - self._frame) / session.rate
-            self._tell("dropped", f"The listener is too slow: {missing:.1f} s were dropped.")
+            self._skip(session, chunk.frame)
         else:
             self._settle(session, chunk, since, duration)
         self._frame = chunk.frame + len(chunk.samples)
@@ -291,8 +288,8 @@ class Microphone(Source):
         before, self._device = self._device, session.device
         at = f"at {session.rate:,} Hz"
         if self._heard is None:
-            self._origin = began
-            self._splice(session, chunk.frame, 0)
+            self._origin = began - chunk.frame / session.rate
+            self._splice(session, 0, 0)
             self._gap = False
             message = f"Listening to {self._called} {at}."
         else:
@@ -303,9 +300,19 @@ class Microphone(Source):
             message = f"{self._called} is back after {max(silent, 0):.1f} s, {at}."
             if not same and before:
                 message = f"Listening to {self._called} {at}; {before.name} is gone."
-        self._heard = session
+        first, self._heard = self._heard is None, session
         self._failures = 0
         self._enter("live", message)
+        if first and chunk.frame:
+            self._skip(session, chunk.frame)
+
+    def _skip(self, session: Session, frame: int) -> None:
+        """Jump over what the queue has dropped."""
+        self._overflows += 1
+        before = self._position
+        self._splice(session, frame, self._at(session, frame))
+        missing = (self._position - before) / SAMPLE_RATE
+        self._tell("dropped", f"The listener is too slow: {missing:.1f} s were dropped.")
 
     def _settle(self, session: Session, chunk: Chunk, since: float, duration: float) -> None:
         """Find out what was lost while the sound system hung, or when it says that it lost some.
