@@ -195,16 +195,19 @@ def listen(
         return
     from echoic.audio import SAMPLE_RATE
     from echoic.bundle import Bundle
-    from echoic.live import Clips, JsonLines, Listener, Recording, with_threshold
-    from echoic.microphone import FileSource, Microphone
+    from echoic.live import Clips, JsonLines, Listener, Recording, ask, with_threshold
+    from echoic.microphone import FileSource, Microphone, portaudio
     from echoic.recognizer import StreamingRecognizer
 
     bundle = Bundle.load(model)
     stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
     listener = Listener(stream, config=with_threshold(bundle.decoder, threshold))
-    source: Source = (
-        FileSource(wav, realtime=realtime) if wav else Microphone(device, on_event=listener.tell)
-    )
+    source: Source
+    if wav:
+        source = FileSource(wav, realtime=realtime)
+    else:
+        backend = ask(portaudio.load)
+        source = Microphone(device, on_event=listener.tell, backend=backend)
     with ExitStack() as stack:
         stack.enter_context(source)
         if record:
@@ -557,9 +560,10 @@ def _show_devices(*, as_json: bool) -> None:
     from rich.markup import escape
 
     from echoic import microphone
+    from echoic.live import ask
 
     console = _console()
-    if not (found := microphone.devices()):
+    if not (found := ask(microphone.devices)):
         microphone.find_device()  # it says what to do
     for d in found:
         if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from echoic import bundle as bundles
 from echoic import microphone
 from echoic.bundle import Bundle
+from echoic.live.patience import PATIENCE_SECONDS, ask
 from echoic.microphone.portaudio import load
 from echoic.microphone.sources import QUIETEST
 from echoic.recognizer import StreamingRecognizer
@@ -23,9 +23,6 @@ LISTENING = ("numpy", "ai-edge-litert", "sounddevice", "soundfile", "soxr", "typ
 
 TRAINING = ("tensorflow", "keras", "librosa")
 """Distributions without which there is no training."""
-
-PATIENCE_SECONDS = 20.0
-"""Longest time (s) for what asks the sound system, which may hang."""
 
 QUIET, CLIPPED = -70.0, -0.1
 """Peaks (dBFS) under and over which a microphone is set wrong."""
@@ -181,22 +178,8 @@ def _data(folder: Path) -> Check:
 
 def _guarded(name: str, check: Callable[[], Check], *, extra: float = 0.0) -> Check:
     """Make a check of whatever goes wrong, also of a call that does not come back."""
-    results: list[Check] = []
-
-    def run() -> None:
-        try:
-            results.append(check())
-        except Exception as error:  # each ends in a line that says what is wrong
-            head, _, advice = str(error).partition(". ")
-            results.append(Check(name, "broken", head or type(error).__name__, advice))
-
-    thread = threading.Thread(target=run, name=f"echoic doctor, {name}", daemon=True)
-    thread.start()
-    # In slices: on Windows Ctrl-C does not end a wait for a thread.
-    end = time.monotonic() + PATIENCE_SECONDS + extra
-    while thread.is_alive() and time.monotonic() < end:
-        thread.join(0.05)
-    if results:
-        return results[0]
-    advice = "restart the sound system, or unplug the microphone and plug it in again"
-    return Check(name, "broken", f"no answer within {PATIENCE_SECONDS + extra:.0f} s", advice)
+    try:
+        return ask(check, seconds=PATIENCE_SECONDS + extra)
+    except Exception as error:  # each ends in a line that says what is wrong
+        head, _, advice = str(error).partition(". ")
+        return Check(name, "broken", head or type(error).__name__, advice)

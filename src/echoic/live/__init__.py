@@ -10,5 +10,15 @@ it and what happened to the stream: lines of text or JSON, the view in a termina
 
 from echoic.live.listener import Listener, Output, with_threshold
 from echoic.live.outputs import Clips, JsonLines, Lines, Recording
+from echoic.live.patience import ask
 
-__all__ = ["Clips", "JsonLines", "Lines", "Listener", "Output", "Recording", "with_threshold"]
+__all__ = [
+    "Clips",
+    "JsonLines",
+    "Lines",
+    "Listener",
+    "Output",
+    "Recording",
+    "ask",
+    "with_threshold",
+]
