@@ -300,15 +300,15 @@ def recall(result: Memory, *, title: str = "") -> Figure:
             axes.axhline(1 / config.names, color=PALE, linewidth=1, zorder=0)
             axes.annotate(
                 "chance",
-                (1, 1 / config.names),
-                (0, 3),
+                (0, 1 / config.names),
+                (4, -3),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
-                ha="right",
+                va="top",
                 color=GREY,
                 fontsize=8,
             )
-            axes.set_ylim(0, 1.04)
+            axes.set_ylim(-0.02, 1.04)
             for kind, accuracy in curves.items():
                 axes.plot(
                     np.arange(1, 1 + len(accuracy)),
@@ -316,13 +316,16 @@ def recall(result: Memory, *, title: str = "") -> Figure:
                     marker=marker,
                     markersize=4,
                     color=NETWORKS[kind],
+                    # Two that are always right are both seen.
+                    linewidth=3 if kind == "gru" else 1.5,
                     clip_on=False,
                 )
-        in_order.xaxis.get_major_locator().set_params(integer=True)
+        in_order.set_xticks(np.arange(1, 1 + config.people))
         gradients.set_title("What is left of the gradient (dotted: before training)")
         gradients.set_xlabel("People ago")
         gradients.set_ylabel("Gradient norm\n(last = 1)")
         gradients.set_yscale("log")
+        gradients.yaxis.set_major_formatter("{x:g}")
         for curves, line in ((result.gradients, "-"), (result.fresh_gradients, ":")):
             for kind, norms in curves.items():
                 gradients.plot(norms, line, color=NETWORKS[kind])
