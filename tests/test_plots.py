@@ -1,5 +1,6 @@
 """Pictures: their panels and units, that texts keep apart and inside, the same bytes twice."""
 
+import io
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from PIL import Image
 from echoic import inspect, metrics, plots
 from echoic.features import FeatureConfig
 from echoic.labels import COMMANDS, SILENCE, UNKNOWN
+from echoic.memory import NETWORKS, Memory, MemoryConfig
 from echoic.plots import memory, panels, style
 
 RATE, HOP, N_MFCC = 16_000, 320, 13
@@ -136,7 +138,26 @@ def explanation(*kinds, title="A clip", with_influence=True, **settings):
 
 NOTE = "mean_1 takes the mean over the clip: it answers once, at the end, and the order is lost."
 
+
+def recall():
+    config = MemoryConfig(people=3, distance=20)
+    curves = {kind: np.linspace(1, 0.1, 20) for kind in NETWORKS}
+    slopes = {kind: 0.3 ** np.arange(21.0) for kind in list(NETWORKS)[1:]}
+    return plots.recall(
+        Memory(
+            config=config,
+            in_order={kind: np.array([1.0, 0.9, 0.5]) for kind in NETWORKS},
+            on_request=curves,
+            gradients=slopes,
+            fresh_gradients={kind: slope**2 for kind, slope in slopes.items()},
+            parameters=dict.fromkeys(NETWORKS, 1000),
+        ),
+        title=LONG_TITLE,
+    )
+
+
 PICTURES = {
+    "recall": recall,
     "explanation of a gru": lambda: explanation("gru"),
     "explanation of two lstm": lambda: explanation(
         "lstm", "lstm", title=LONG_TITLE, seconds=3.0, bumps=[(i, 6 * i) for i in range(1, 12)]
@@ -233,6 +254,9 @@ class TestEveryPicture:
             "Hidden state",
             "Gate\n(1 = open)",
             "Log-odds\n(nats)",
+            "People in the circle",
+            "People ago",
+            "Gradient norm\n(last = 1)",
             "Epoch",
             "Loss (nats)",
             "Accuracy (fraction)",
@@ -460,6 +484,12 @@ class TestSave:
             assert image.format == "PNG"
             assert image.width == 1200
             assert set(image.info) == {"dpi"}
+
+    def test_bytes_are_those_of_the_file(self, tmp_path):
+        plots.save(history(3), tmp_path / "history.png")
+        assert plots.png(history(3)) == (tmp_path / "history.png").read_bytes()
+        with Image.open(io.BytesIO(plots.png(history(3), dpi=75))) as image:
+            assert image.width == 600
 
     def test_other_formats(self, tmp_path):
         with pytest.raises(ValueError, match=r"must end in .png. Received: .*history.pdf"):

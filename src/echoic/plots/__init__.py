@@ -5,9 +5,9 @@ scores.py   confusion_matrix, history                figures as pictures
 memory.py   explanation, explained, recall           inside a network
 panels.py   style.py                                 what they share
 
-Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it. None touches
-`pyplot`, its windows or the reader's settings, so a picture comes out the same in a script, a
-notebook or a test. matplotlib is imported with the first picture.
+Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it and `png`
+gives its bytes. None touches `pyplot`, its windows or the reader's settings, so a picture comes
+out the same in a script, a notebook or a test. matplotlib is imported with the first picture.
 
 Colours are those of Okabe and Ito, which readers with any colour vision can tell apart
 (M. Okabe and K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/color/).
@@ -16,7 +16,7 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 from echoic.plots.clips import augmentations, augmented, prediction, recording
 from echoic.plots.memory import explained, explanation, recall
 from echoic.plots.scores import confusion_matrix, history
-from echoic.plots.style import save
+from echoic.plots.style import png, save
 
 __all__ = [
     "augmentations",
@@ -25,6 +25,7 @@ __all__ = [
     "explained",
     "explanation",
     "history",
+    "png",
     "prediction",
     "recall",
     "recording",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -69,8 +70,23 @@ def save(figure: Figure, path: str | Path) -> None:
     """
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"`path` must end in .png. Received: {path}. Name a PNG file.")
+    Path(path).write_bytes(png(figure))
+
+
+def png(figure: Figure, *, dpi: int = DPI) -> bytes:
+    """Return a figure as the content of a PNG file: what `save` writes, or a notebook shows.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Of one of the functions of this module.
+    dpi : int
+        Pixels an inch.
+    """
+    content = io.BytesIO()
     with style():
-        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+    return content.getvalue()
 
 
 def style() -> AbstractContextManager[None]:
