@@ -283,6 +283,8 @@ def recall(result: Memory, *, title: str = "") -> Figure:
         of the answer by the state as many steps before, over that by the last state; dotted
         before training.
     """
+    from matplotlib.ticker import MaxNLocator
+
     config = result.config
     with new_figure(WIDTH, 5.6, title) as figure:
         grid = figure.add_gridspec(2, 2)
@@ -320,7 +322,8 @@ def recall(result: Memory, *, title: str = "") -> Figure:
                     linewidth=3 if kind == "gru" else 1.5,
                     clip_on=False,
                 )
-        in_order.set_xticks(np.arange(1, 1 + config.people))
+        for axes in (in_order, on_request):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         gradients.set_title("What is left of the gradient (dotted: before training)")
         gradients.set_xlabel("People ago")
         gradients.set_ylabel("Gradient norm\n(last = 1)")
