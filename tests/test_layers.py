@@ -13,7 +13,7 @@ PACKAGE = Path(echoic.__file__).parent
 FLOORS = [
     {"audio", "labels"},
     {"features"},
-    {"frontend", "models", "augmentation", "decoder", "metrics"},
+    {"frontend", "models", "streaming", "augmentation", "decoder", "metrics"},
     {"bundle", "speech_commands", "microphone"},
     {"training", "evaluation", "export", "recognizer", "assistant", "plots", "inspect", "memory"},
     {"cli", "__main__"},

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import poisson
 
 from echoic import metrics
 
@@ -92,6 +93,55 @@ class TestWilsonInterval:
     def test_bad_input(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             metrics.wilson_interval(*arguments)
+
+
+class TestPoissonInterval:
+    @pytest.mark.parametrize(
+        ("count", "lower", "upper"),
+        # F. Garwood, Biometrika 28 (1936), as tabulated by K. Ulm, American Journal of
+        # Epidemiology 131 (1990).
+        [
+            (0, 0, 3.689),
+            (1, 0.025, 5.572),
+            (2, 0.242, 7.225),
+            (5, 1.623, 11.668),
+            (10, 4.795, 18.39),
+        ],
+    )
+    def test_published_examples(self, count, lower, upper):
+        assert metrics.poisson_interval(count, 1) == pytest.approx((lower, upper), abs=1e-3)
+
+    def test_by_hand(self):
+        # None at all: the upper end is the rate at which that has a probability of 2.5 %.
+        assert metrics.poisson_interval(0, 0.5)[1] == pytest.approx(-np.log(0.025) / 0.5)
+
+    @given(st.integers(0, 500), st.floats(0.01, 1000), st.floats(0.01, 0.999))
+    def test_each_end_leaves_half_of_the_rest_outside(self, count, exposure, confidence):
+        lower, upper = metrics.poisson_interval(count, exposure, confidence)
+        tail = (1 - confidence) / 2
+        assert poisson.cdf(count, upper * exposure) == pytest.approx(tail, rel=1e-6)
+        if count:
+            assert poisson.sf(count - 1, lower * exposure) == pytest.approx(tail, rel=1e-6)
+        assert lower <= count / exposure < upper
+
+    @given(st.integers(0, 500), st.floats(0.01, 1000))
+    def test_more_to_hear_with_the_same_rate_makes_it_narrower(self, count, exposure):
+        few, many = (metrics.poisson_interval(n * count, n * exposure) for n in (1, 2))
+        assert many[1] - many[0] < few[1] - few[0]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ((-1, 1), r"`count` must be at least 0. Received: count=-1"),
+            ((1, 0), r"above 0 and finite. Received: exposure=0"),
+            ((1, np.nan), r"Received: exposure=nan"),
+            ((1, np.inf), r"Received: exposure=inf"),
+            ((1, 1, 95), r"Received: confidence=95. Write 95 % as 0.95"),
+        ],
+    )
+    def test_bad_input(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            metrics.poisson_interval(*arguments)
 
 
 class TestConfusionMatrix:

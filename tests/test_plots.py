@@ -156,6 +156,19 @@ def recall():
     )
 
 
+def det_curve(title="gru-12 in streams", **changes):
+    arguments = {
+        "false_accepts": [120, 55, 40, 30, 22, 9, 4, 1, 0, 0],
+        "miss_rates": [0.02, 0.02, 0.03, 0.03, 0.05, 0.05, 0.08, 0.16, 0.24, 0.24],
+        "hours": 0.5,
+        "thresholds": [0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99],
+        "chosen": (2, 0.1),
+    } | changes
+    return plots.det_curve(
+        arguments.pop("false_accepts"), arguments.pop("miss_rates"), **arguments, title=title
+    )
+
+
 PICTURES = {
     "recall": recall,
     "explanation of a gru": lambda: explanation("gru"),
@@ -185,6 +198,13 @@ PICTURES = {
     ),
     "history": lambda: history(30, LONG_TITLE),
     "history of one epoch": lambda: history(1),
+    "DET curve": lambda: det_curve(LONG_TITLE),
+    "DET curve of one point without errors": lambda: det_curve(
+        false_accepts=[0], miss_rates=[0.0], hours=100, thresholds=[0.5], chosen=None
+    ),
+    "DET curve of misses alone": lambda: det_curve(
+        false_accepts=[300] * 10, miss_rates=[1.0] * 10, chosen=(0, 1.0)
+    ),
     "augmentations": lambda: augmentations(4, LONG_TITLE),
     "augmentations of none": lambda: augmentations(1),
 }
@@ -260,6 +280,8 @@ class TestEveryPicture:
             "Epoch",
             "Loss (nats)",
             "Accuracy (fraction)",
+            "False accepts per hour",
+            "Missed words (%)",
         }
         assert labels <= known
         assert len(labels) > 1
@@ -475,6 +497,44 @@ class TestAugmentations:
         ):
             with pytest.raises(ValueError, match=message):
                 plots.augmentations(examples, sample_rate=RATE, hop_length=HOP)
+
+
+class TestDetCurve:
+    def test_points_are_rates_and_percent(self):
+        axes = det_curve().axes[0]
+        line = axes.lines[0]
+        assert axes.get_xscale() == "log"
+        np.testing.assert_allclose(line.get_xdata()[:3], [240, 110, 80])
+        np.testing.assert_allclose(line.get_ydata()[-1], 24)
+
+    def test_none_is_no_rate(self):
+        axes = det_curve().axes[0]
+        left, least = axes.get_xlim()[0], 1 / 0.5
+        assert left < axes.lines[0].get_xdata()[-1] < least
+        hollow = axes.lines[2]
+        assert len(hollow.get_xdata()) == 2
+        assert hollow.get_markerfacecolor() == "white"
+        assert "none\nin 0.5 h" in [text.get_text() for text in axes.texts]
+
+    def test_bars_are_exact_intervals(self):
+        (bars,) = det_curve().axes[0].collections
+        ends = [segment[:, 0] for segment in bars.get_segments()]
+        np.testing.assert_allclose(ends[0], metrics.poisson_interval(120, 0.5))
+        assert ends[-1][1] == pytest.approx(metrics.poisson_interval(0, 0.5)[1])
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"miss_rates": [0.1]}, r"shapes \(10,\), \(1,\) and \(10,\)"),
+            ({"false_accepts": [], "miss_rates": [], "thresholds": []}, r"n at least 1"),
+            ({"miss_rates": [50.0] * 10}, r"between 0 and 1. Received: 50 to 50"),
+            ({"miss_rates": [np.nan] * 10}, r"between 0 and 1. Received: nan"),
+            ({"hours": 0}, r"Received: exposure=0"),
+        ],
+    )
+    def test_bad_input(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            det_curve(**changes)
 
 
 class TestSave:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from echoic.features import FeatureConfig, mfcc
     from echoic.labels import vocabulary
     from echoic.models import ModelConfig
-    from echoic.recognizer import Prediction, Recognizer
+    from echoic.recognizer import Posterior, Prediction, Recognizer, StreamingRecognizer
     from echoic.speech_commands import DataConfig, DataError
     from echoic.training import Recipe, TrainingConfig, train
 
@@ -36,9 +36,11 @@ _HOMES = {
     "DataError": "speech_commands",
     "FeatureConfig": "features",
     "ModelConfig": "models",
+    "Posterior": "recognizer",
     "Prediction": "recognizer",
     "Recipe": "training",
     "Recognizer": "recognizer",
+    "StreamingRecognizer": "recognizer",
     "TrainingConfig": "training",
     "evaluate_split": "evaluation",
     "evaluate_test_set": "evaluation",
@@ -56,9 +58,11 @@ __all__ = [
     "DataError",
     "FeatureConfig",
     "ModelConfig",
+    "Posterior",
     "Prediction",
     "Recipe",
     "Recognizer",
+    "StreamingRecognizer",
     "TrainingConfig",
     "__version__",
     "evaluate_split",

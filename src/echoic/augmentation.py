@@ -11,7 +11,7 @@ for the microphone (channel: a filter is an addition in decibels) and for what m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -67,6 +67,28 @@ class AugmentationConfig:
     time_mask: int = 12
     frequency_masks: int = 2
     frequency_mask: int = 7
+
+    def milder(self, strength: float) -> AugmentationConfig:
+        """Return the same transformations, rarer and smaller.
+
+        Parameters
+        ----------
+        strength
+            What probabilities, masks, the microphone's deviation and the changes of level are
+            multiplied with, 0 to 1. The ranges of what else happens stay as they are.
+        """
+        low, high = self.gain
+        return replace(
+            self,
+            speed_probability=strength * self.speed_probability,
+            reverberation_probability=strength * self.reverberation_probability,
+            noise_probability=strength * self.noise_probability,
+            bandwidth_probability=strength * self.bandwidth_probability,
+            gain=(strength * low, strength * high),
+            channel=strength * self.channel,
+            time_mask=round(strength * self.time_mask),
+            frequency_mask=round(strength * self.frequency_mask),
+        )
 
     def __post_init__(self) -> None:
         for name in ("speed", "rt60", "snr", "gain", "bandwidth"):

@@ -24,10 +24,12 @@ import echoic
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from echoic.bundle import Bundle
     from echoic.evaluation import Evaluation
     from echoic.recognizer import Prediction
 
 DATA = Path("data/speech_commands_v0.02")
+SAMPLE = Path("data/sample")
 
 
 class Verbs(TyperGroup):
@@ -260,6 +262,48 @@ def evaluate(
         _show_evaluation(bundle.name, result)
 
 
+@app.command("export")
+def export_(
+    model: ModelArgument = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a copy of the model here.", show_default="in place")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A data set: its validation side gives the ranges of int8.",
+            show_default=f"{DATA}, else the sample set",
+        ),
+    ] = None,
+    test_set: Annotated[
+        Path | None,
+        typer.Option(help="Measure on this test archive.", show_default="the validation side"),
+    ] = None,
+    c_array: Annotated[
+        bool, typer.Option("--c-array", help="Write core_int8 as C, for firmware.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make all TFLite files of a model, prove that they answer like it, and measure them."""
+    _import_tensorflow()
+    from echoic import export
+
+    console = _console(stderr=True)
+    with console.status("") as status:
+        bundle = export.export(
+            model,
+            out=out,
+            data=data or (DATA if DATA.is_dir() else SAMPLE),
+            test_set=test_set,
+            with_c_array=c_array,
+            report=lambda stage: status.update(stage),
+        )
+    if as_json:
+        _print_json({"model": bundle.name, **bundle.content["files"]})
+    else:
+        _show_files(bundle)
+
+
 @app.command()
 def download(
     version: Annotated[Version, typer.Option(help="Of Speech Commands.")] = Version.v2,
@@ -360,6 +404,38 @@ def _show_evaluation(name: str, result: Evaluation) -> None:
             f"[dim]{', '.join(pair['files'])}[/]",
             soft_wrap=True,
         )
+
+
+def _show_files(bundle: Bundle) -> None:
+    from rich.table import Table
+
+    files = bundle.content["files"]
+    console = _console()
+    console.print(
+        f"[bold]{bundle.name}[/] in {bundle.path}, measured on {files['n']:,} clips "
+        f"({files['protocol']})"
+    )
+    table = Table(box=None, pad_edge=True, header_style="dim")
+    table.add_column("file")
+    for column in ("size", "accuracy", "points", "agrees", "10 min", "call", "p99", "memory"):
+        table.add_column(column, justify="right")
+    for name, row in files["measured"].items():
+        table.add_row(
+            f"{name}.tflite",
+            f"{row['size'] / 1e3:,.0f} kB",
+            f"{row['accuracy']:.2%}",
+            f"{100 * row['difference']:+.2f}",
+            f"{row['agreement']:.2%}",
+            _percent(row["late_agreement"]),
+            f"{1e6 * row['median_latency']:,.0f} us",
+            f"{1e6 * row['p99_latency']:,.0f} us",
+            "–" if row["peak_memory"] is None else f"{row['peak_memory'] / 1e6:.0f} MB",
+        )
+    console.print(table)
+    console.print(
+        "  [dim]points: against the Keras network; agrees: with it on the best label; 10 min:\n"
+        "  with stream.tflite in the last minute of ten; call: median, one thread[/]"
+    )
 
 
 def _percent(fraction: float | None) -> str:

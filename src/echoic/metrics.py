@@ -1,4 +1,4 @@
-"""Figures of merit of a classifier of clips, one a function.
+"""Figures of merit of a recognizer, one a function.
 
 Labels are integers from 0, in the vocabulary's order. Rates are fractions from 0 to 1. A
 confusion matrix has a row for each true and a column for each predicted label. Nothing here
@@ -7,7 +7,7 @@ knows about audio, models or files.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 __all__ = [
     "accuracy",
     "confusion_matrix",
+    "poisson_interval",
     "precision",
     "recall",
     "wilson_interval",
@@ -108,6 +109,64 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     # In exact arithmetic p lies inside and the ends stay within 0 and 1; rounding may
     # carry them past by an ulp where p is 0 or 1.
     return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+
+
+def poisson_interval(count: int, exposure: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact interval of the rate of rare events, such as false accepts an hour.
+
+    It holds the true rate at least as often as it says, whatever the rate, if the events are
+    independent; false accepts that come in groups know less than it says. For no event its lower
+    end is 0 and its upper end is 3.69 / ``exposure``: what was heard cannot show a lower rate.
+
+    Parameters
+    ----------
+    count : int
+        Events, at least 0.
+    exposure : float
+        Over how much they were counted, such as hours, above 0.
+    confidence : float
+        Coverage of the two-sided interval, between 0 and 1, both excluded.
+
+    Returns
+    -------
+    lower, upper : float
+        Events for each unit of exposure, with ``count / exposure`` between them.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    References
+    ----------
+    F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), 437-442.
+
+    Examples
+    --------
+    >>> lower, upper = poisson_interval(10, 2.0)
+    >>> f"{lower:.3f} {upper:.3f}"
+    '2.398 9.195'
+    """
+    if count < 0:
+        raise ValueError(
+            f"`count` must be at least 0. Received: count={count}. Pass the number of events."
+        )
+    if not 0 < exposure < inf:
+        raise ValueError(
+            f"`exposure` must be above 0 and finite. Received: exposure={exposure}. "
+            "A rate needs something to have been heard."
+        )
+    if not 0 < confidence < 1:
+        raise ValueError(
+            f"`confidence` must be between 0 and 1, both excluded. "
+            f"Received: confidence={confidence}. Write 95 % as 0.95."
+        )
+    from scipy.stats import chi2
+
+    tail = (1 - confidence) / 2
+    lower = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
+    upper = float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    return lower / exposure, upper / exposure
 
 
 def confusion_matrix(

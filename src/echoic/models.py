@@ -228,6 +228,11 @@ def build(
     return keras.Model(inputs, logits, name="echoic")
 
 
+def streamable(model: keras.Model) -> bool:
+    """Whether a network answers at every step, as those whose layers each know one step do."""
+    return len(model.output.shape) == 3
+
+
 def with_words(model: keras.Model, n_words: int) -> keras.Model:
     """The same network, weights shared, with ``n_words`` more logits after its own.
 

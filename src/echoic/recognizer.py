@@ -3,6 +3,11 @@
 recognizer = Recognizer.load()
 for prediction in recognizer.predict("command.wav"):
     print(prediction.label, prediction.confidence)
+
+stream = recognizer.stream()
+for block in microphone:
+    for posterior in stream.process(block):
+        print(posterior.time, posterior.probabilities)
 """
 
 from __future__ import annotations
@@ -10,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from echoic import audio
-from echoic.bundle import Bundle
+from echoic.bundle import Bundle, Stepper
+
+if TYPE_CHECKING:
+    import soxr
 
 WINDOW_HOP = 0.25
 """Distance (s) of the windows in which a recording longer than a clip is heard."""
@@ -44,6 +53,22 @@ class Prediction:
     top: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True)
+class Posterior:
+    """What a stream's last step was heard as.
+
+    Attributes
+    ----------
+    time
+        The end of the step, in seconds of sound since the stream began.
+    probabilities
+        Of each label, shape (labels,), float32.
+    """
+
+    time: float
+    probabilities: npt.NDArray[np.float32]
+
+
 class Recognizer:
     """A trained model, ready to listen to clips; make one with `Recognizer.load`.
 
@@ -53,8 +78,7 @@ class Recognizer:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._clip = bundle.graph("clip")
-        ((_, n_samples), _) = self._clip.inputs["waveform"]
-        self.clip_samples: int = n_samples
+        self.clip_samples: int = self._clip.inputs["waveform"].shape[-1]
         """Samples of a clip: what the model hears at once."""
 
     @classmethod
@@ -128,6 +152,32 @@ class Recognizer:
             for start, row in self._windows(waveform)
         ]
 
+    def stream(
+        self, *, sample_rate: int | None = None, graph: str | None = None
+    ) -> StreamingRecognizer:
+        """Begin to listen to sound that comes in blocks.
+
+        Parameters
+        ----------
+        sample_rate
+            Samples a second (Hz) of the sound; None means 16,000.
+        graph
+            Which of the model's files to run; None means ``stream``, ``stream_int8`` is smaller.
+
+        Returns
+        -------
+        StreamingRecognizer
+            With a memory of its own: any number can listen at once.
+
+        Raises
+        ------
+        FileNotFoundError
+            The model has no such file: it needs whole clips, or was not exported.
+        BundleError, GraphError
+            The file is damaged; see `bundle`.
+        """
+        return StreamingRecognizer(self.bundle, sample_rate=sample_rate, graph=graph)
+
     def probabilities(self, waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities of clips, (clips, samples) to (clips, labels), one clip at a time."""
         return np.stack([self._hear(waveform) for waveform in waveforms])
@@ -152,6 +202,83 @@ class Recognizer:
         return Prediction(
             start / self.sample_rate, end / self.sample_rate, label, confidence, ranked
         )
+
+
+class StreamingRecognizer:
+    """A model that listens to a stream, a block at a time; make one with `Recognizer.stream`.
+
+    How the stream is cut into blocks makes no difference to what is heard. It may be used from any
+    thread, from one at a time.
+    """
+
+    _steps: int
+    _waiting: npt.NDArray[np.float32]
+    _resampler: soxr.ResampleStream | None
+
+    def __init__(
+        self, bundle: Bundle, *, sample_rate: int | None = None, graph: str | None = None
+    ) -> None:
+        self._step = Stepper(bundle.graph(graph or "stream"))
+        self.labels = bundle.labels
+        self.model_rate = bundle.features.sample_rate
+        self.sample_rate = sample_rate or self.model_rate
+        self.reset()
+
+    @property
+    def step_seconds(self) -> float:
+        """Time (s) between two posteriors."""
+        return self._step.shape[0] / self.model_rate
+
+    def process(self, samples: npt.ArrayLike) -> list[Posterior]:
+        """Hear the next block.
+
+        Parameters
+        ----------
+        samples
+            Any number of them, shape (samples,), float32 in [-1, 1] or int16.
+
+        Returns
+        -------
+        list of Posterior
+            One for each step that the block completes; what is left waits for the next block.
+
+        Raises
+        ------
+        AudioError
+            Not sound: see `audio.as_waveform`. The block is not heard at all, the stream goes on.
+        """
+        array = np.asarray(samples)
+        if array.shape == (0,):
+            return []
+        waveform = audio.as_waveform(array)
+        if self._resampler is not None:
+            waveform = self._resampler.resample_chunk(waveform)
+        self._waiting = np.concatenate([self._waiting, waveform])
+        size = self._step.shape[0]
+        n_steps = len(self._waiting) // size
+        steps = self._waiting[: n_steps * size].reshape(n_steps, size)
+        self._waiting = self._waiting[n_steps * size :]
+        return [self._hear(step) for step in steps]
+
+    def reset(self) -> None:
+        """Forget what was heard and begin a new stream, at time 0."""
+        self._step.reset()
+        self._steps = 0
+        self._waiting = np.zeros(0, np.float32)
+        self._resampler = _resampler(self.sample_rate, self.model_rate)
+
+    def _hear(self, step: npt.NDArray[np.float32]) -> Posterior:
+        self._steps += 1
+        return Posterior(self._steps * self.step_seconds, self._step(step))
+
+
+def _resampler(sample_rate: int, target_rate: int) -> soxr.ResampleStream | None:
+    """Resample block by block; the low quality reaches its latency of 11 ms and no more."""
+    if sample_rate == target_rate:
+        return None
+    import soxr
+
+    return soxr.ResampleStream(sample_rate, target_rate, 1, dtype="float32", quality="LQ")
 
 
 def merge(predictions: Sequence[Prediction], *, at_least: int = 2) -> list[Prediction]:

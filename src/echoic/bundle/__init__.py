@@ -1,7 +1,8 @@
 """A model's folder: network, TFLite files, labels, features, recipe, figures, all in one place.
 
 models/gru-12/
-  model.keras  clip.tflite     the network, and what runs
+  model.keras                  the network
+  clip.tflite  stream.tflite   what runs: whole clips, and a stream a step at a time
   echoic.json                  everything else that a program must know
   labels.txt  README.md        the same for people
 """
@@ -21,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic.bundle.card import render as render_card
-from echoic.bundle.graph import Graph, GraphError
+from echoic.bundle.graph import Graph, GraphError, Stepper
+from echoic.decoder import DecoderConfig
 from echoic.features import FeatureConfig
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ DEFAULT = "gru-12"
 
 TOLERANCE = 1e-3
 """Largest difference of a probability from the stored fingerprint."""
+
+INTEGER_TOLERANCE = 0.05
+"""The same for int8 files: processors round the last bit differently."""
 
 
 class BundleError(ValueError):
@@ -104,6 +109,20 @@ class Bundle:
         """How the model hears."""
         return FeatureConfig(**self.content["features"])
 
+    @cached_property
+    def decoder(self) -> DecoderConfig:
+        """When a word in a stream counts as said.
+
+        Raises
+        ------
+        BundleError
+            The settings are damaged, or of a newer echoic.
+        """
+        try:
+            return DecoderConfig.from_dict(self.content.get("decoder", {}))
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"The decoder's settings in {self.path / FILE}: {error}") from error
+
     @property
     def metrics(self) -> dict[str, Any]:
         """Figures by protocol."""
@@ -125,10 +144,11 @@ class Bundle:
         if not path.exists():
             present = ", ".join(sorted(p.stem for p in self.path.glob("*.tflite"))) or "none"
             raise FileNotFoundError(f"{self.name} has no {path.name}; it has {present}.")
-        graph = Graph(path, signature="clip")
+        graph = Graph(path)
         expected = np.array(self.content["fingerprint"].get(name, []))
         received = fingerprint(graph)
-        if expected.shape != received.shape or np.abs(expected - received).max() > TOLERANCE:
+        tolerance = INTEGER_TOLERANCE if name.endswith("int8") else TOLERANCE
+        if expected.shape != received.shape or np.abs(expected - received).max() > tolerance:
             raise BundleError(
                 f"{path} does not answer as it did when it was written: expected "
                 f"{np.round(expected, 3).tolist()} for the test sound, received "
@@ -160,10 +180,23 @@ def chirp(n_samples: int, *, sample_rate: int = 16_000) -> Waveform:
 
 
 def fingerprint(graph: Graph) -> npt.NDArray[np.float64]:
-    """Return the probabilities that a graph gives for the test sound, (labels,)."""
-    ((name, (shape, _)),) = graph.inputs.items()
-    answer = graph(**{name: chirp(shape[-1])[None]})
-    return next(iter(answer.values()))[0].astype(np.float64)
+    """Return the probabilities that a graph gives for the test sound, (labels,).
+
+    A graph for clips hears a chirp; one for a stream hears it for a second, step by step; one that
+    takes coefficients gets 25 steps of seeded noise that spans about what speech does.
+    """
+    if "waveform" in graph.inputs:
+        sound = chirp(graph.inputs["waveform"].shape[-1])[None]
+        answer = graph(waveform=sound)["probabilities"][0]
+    else:
+        step = Stepper(graph)
+        if step.input == "samples":
+            steps = chirp(16_000 // step.shape[0] * step.shape[0]).reshape(-1, *step.shape)
+        else:
+            noise = np.random.default_rng(0).standard_normal((25, *step.shape))
+            steps = (noise * 200 / (1 + np.arange(step.shape[-1]))).astype(np.float32)
+        answer = [step(x) for x in steps][-1]
+    return answer.astype(np.float64)
 
 
 def write(
@@ -181,11 +214,6 @@ def write(
     (path / FILE).unlink(missing_ok=True)
     _save_keras(model, path / "model.keras")
     (path / "labels.txt").write_text("".join(f"{x}\n" for x in labels), encoding="utf-8")
-    prints = {}
-    for name, graph_content in graphs.items():
-        (path / f"{name}.tflite").write_bytes(graph_content)
-        graph = Graph(path / f"{name}.tflite", signature="clip")
-        prints[name] = [round(float(p), 6) for p in fingerprint(graph)]
     content = {
         "schema": SCHEMA,
         "name": path.resolve().name,
@@ -195,10 +223,29 @@ def write(
         "recipe": dict(recipe),
         "training": dict(training),
         "metrics": {},
-        "fingerprint": prints,
+        "fingerprint": _write_graphs(path, graphs),
     }
     _write_content(path, content)
     return Bundle.load(path)
+
+
+def add_graphs(bundle: Bundle, graphs: Mapping[str, bytes], **more: Any) -> Bundle:
+    """Write TFLite files into a model's folder, with their fingerprints; ``more`` is noted too."""
+    prints = {**bundle.content["fingerprint"], **_write_graphs(bundle.path, graphs)}
+    _write_content(bundle.path, {**bundle.content, "fingerprint": prints, **more})
+    return Bundle.load(bundle.path)
+
+
+def _write_graphs(path: Path, graphs: Mapping[str, bytes]) -> dict[str, list[float]]:
+    """Write ``NAME.tflite`` for each graph and return their fingerprints."""
+    prints = {}
+    for name, content in graphs.items():
+        file = path / f"{name}.tflite"
+        partial = file.with_name(f".{file.name}.partial")
+        partial.write_bytes(content)
+        prints[name] = [round(float(p), 6) for p in fingerprint(Graph(partial))]
+        partial.replace(file)
+    return prints
 
 
 def _save_keras(model: Any, path: Path) -> None:
@@ -215,6 +262,12 @@ def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
         protocol = f"hash-split {report['split']}"
     metrics = {**bundle.metrics, protocol: dict(report)}
     _write_content(bundle.path, {**bundle.content, "metrics": metrics})
+    return Bundle.load(bundle.path)
+
+
+def set_decoder(bundle: Bundle, config: DecoderConfig) -> Bundle:
+    """Write the decoder's settings into the model's folder."""
+    _write_content(bundle.path, {**bundle.content, "decoder": config.to_dict()})
     return Bundle.load(bundle.path)
 
 
@@ -265,11 +318,14 @@ __all__ = [
     "BundleError",
     "Graph",
     "GraphError",
+    "Stepper",
+    "add_graphs",
     "available",
     "chirp",
     "fingerprint",
     "load_keras",
     "record",
+    "set_decoder",
     "versions",
     "write",
 ]

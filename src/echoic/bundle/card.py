@@ -11,6 +11,10 @@ PROTOCOLS = {
         "the official 12-class test archive of Speech Commands v0.02 "
         "(`speech_commands_test_set_v0.02`), kept out of the training and of the choice of weights"
     ),
+    "archive-v0.02-endless": (
+        "the same clips, shuffled, without gaps between them or resets of the model's memory; each "
+        "is judged by its last moment; the mean of three orders"
+    ),
     "hash-split validation": (
         "the validation side of the training data, by which the best epoch was chosen"
     ),
@@ -25,6 +29,8 @@ def render(content: dict[str, Any]) -> str:
             *_header(content),
             *_introduction(content),
             *_figures(content),
+            *_files(content),
+            *_streams(content),
             *_training(content),
             *_limits(content),
             *_credits(),
@@ -43,9 +49,10 @@ def _header(content: dict[str, Any]) -> list[str]:
         "datasets: [speech_commands]",
         "metrics: [accuracy]",
     ]
-    if content["metrics"]:
+    clips = _on_clips(content)
+    if clips:
         lines += ["model-index:", f"- name: {content['name']}", "  results:"]
-    for protocol, figures in content["metrics"].items():
+    for protocol, figures in clips.items():
         lines += [
             "  - task: {type: audio-classification}",
             f"    dataset: {{name: {protocol}, type: speech_commands}}",
@@ -73,6 +80,7 @@ def _introduction(content: dict[str, Any]) -> list[str]:
         "|---|---|",
         "| `clip.tflite` | waveform (1, 16000) float32, 16 kHz, to probabilities "
         f"(1, {len(labels)}); the MFCC is inside, nothing else is needed |",
+        *_streaming_files(content),
         "| `model.keras` | the network: MFCC to logits |",
         "| `echoic.json` | features, labels, recipe, figures: what a program must know |",
         "| `labels.txt` | the labels, in the order of the outputs |",
@@ -87,8 +95,32 @@ def _introduction(content: dict[str, Any]) -> list[str]:
     ]
 
 
+def _streaming_files(content: dict[str, Any]) -> list[str]:
+    present = content["fingerprint"]
+    lines = []
+    if {"clip_float16", "clip_int8"} <= present.keys():
+        lines.append("| `clip_float16.tflite`, `clip_int8.tflite` | the same, smaller |")
+    if "stream" in present:
+        lines.append(
+            "| `stream.tflite` | the next samples and the states to probabilities and the states |"
+        )
+    if "stream_int8" in present:
+        lines += [
+            "| `stream_int8.tflite`, `listen.py` | the same, smaller; and a script that runs it |",
+            "| `core_int8.tflite` | coefficients and states, int8 throughout: for "
+            "microcontrollers |",
+        ]
+    return lines
+
+
+def _on_clips(content: dict[str, Any]) -> dict[str, Any]:
+    """Figures of protocols that count clips, by protocol."""
+    return {k: figures for k, figures in content["metrics"].items() if "accuracy" in figures}
+
+
 def _figures(content: dict[str, Any]) -> list[str]:
-    if not content["metrics"]:
+    clips = _on_clips(content)
+    if not clips:
         return []
     lines = [
         "## How often it is right",
@@ -96,7 +128,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
         "| protocol | clips | accuracy | 95 % interval | without `_silence_` |",
         "|---|---:|---:|---:|---:|",
     ]
-    for protocol, figures in content["metrics"].items():
+    for protocol, figures in clips.items():
         low, high = figures["interval"]
         without = figures.get("without_silence")
         spoken = _percent(without and without["accuracy"], digits=2)
@@ -105,7 +137,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
             f"| {low:.1%} – {high:.1%} | {spoken} |"
         )
     lines.append("")
-    for protocol, figures in content["metrics"].items():
+    for protocol, figures in clips.items():
         lines += [
             f"`{protocol}`: {PROTOCOLS.get(protocol, protocol)}. Reproduce it with",
             "",
@@ -113,7 +145,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
             "",
             *(f"> {warning}\n" for warning in figures.get("warnings", [])),
         ]
-    protocol, figures = list(content["metrics"].items())[-1]
+    protocol, figures = list(clips.items())[-1]
     lines += [
         f"By label, on `{protocol}`:",
         "",
@@ -127,10 +159,101 @@ def _figures(content: dict[str, Any]) -> list[str]:
     return [*lines, "", "![Confusion matrix](confusion.png)", ""]
 
 
+def _files(content: dict[str, Any]) -> list[str]:
+    """What `echoic export` measured of each file."""
+    if not (files := content.get("files")):
+        return []
+    where = {"archive-v0.02": "the official test archive"}.get(files["protocol"], "validation")
+    lines = [
+        "## The files, measured",
+        "",
+        f"On {files['n']:,} clips of {where}, each from a blank state; LiteRT, one thread.",
+        "*Points* is the accuracy less the Keras network's; *largest* is the largest difference of",
+        "a probability from it; *ten minutes* is how often the best label is that of",
+        "`stream.tflite` in the last minute of a stream of ten, never reset. A call takes a second",
+        "of sound (`clip`) or one step of the stream; *real time* is its time over the sound's.",
+        "Sizes and answers are the same everywhere, times and memory are of one machine.",
+        "",
+        "| file | kB | accuracy | points | largest | ten minutes | call, median | p99 | real time "
+        "| memory |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in files["measured"].items():
+        memory = row["peak_memory"]
+        lines.append(
+            f"| `{name}.tflite` | {row['size'] / 1e3:,.0f} | {row['accuracy']:.2%} "
+            f"| {100 * row['difference']:+.2f} | {row['largest_difference']:.1g} "
+            f"| {_percent(row['late_agreement'])} | {1e6 * row['median_latency']:,.0f} µs "
+            f"| {1e6 * row['p99_latency']:,.0f} µs "
+            f"| {row['median_latency'] / row['seconds']:.2g} "
+            f"| {'–' if memory is None else f'{memory / 1e6:.0f} MB'} |"
+        )
+    archive = " --test-set data/speech_commands_test_set_v0.02"
+    calibration = files["calibration"]
+    return [
+        *lines,
+        "",
+        f"    echoic export models/{content['name']} --data data/{calibration['data']}"
+        + (archive if files["protocol"].startswith("archive") else ""),
+        "",
+        "The MFCC is inside `clip` and `stream`, always in float32; `core_int8` takes "
+        f"coefficients, and its ranges are from {calibration['clips']} clips of the validation "
+        "side, played as one stream. A state starts at zeros (of an int8 file: at its zero point) "
+        "and is handed back as it came.",
+        "",
+    ]
+
+
+def _streams(content: dict[str, Any]) -> list[str]:
+    """What was missed in streams, and what was taken for a word that was none."""
+    if not (figures := content["metrics"].get("stream")):
+        return []
+    lines = [
+        "## In a stream",
+        "",
+        f"Words of `{figures['data']}` ({figures.get('split', 'all')}) at known times, in noise at "
+        "a stated ratio, decided with the settings in `echoic.json`. A word is missed if it is not",
+        f"detected by {figures['tolerance']:g} s after its end; delays are from there.",
+        "",
+        "| stream | words | missed | of them for another word | delay, median | 95th percentile |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in {**figures["streams"], "all": figures["all"]}.items():
+        if "words" not in row:
+            continue
+        low, high = row["miss_rate_interval"]
+        delay = row["delay"]
+        lines.append(
+            f"| {name} | {row['words']:,} | **{row['miss_rate']:.1%}** ({low:.1%} – {high:.1%}) "
+            f"| {row['wrong_words']:,} | {_seconds(delay['median'])} | {_seconds(delay['p95'])} |"
+        )
+    lines.append("")
+    heard = {"those streams": figures["all"]}
+    if "negatives" in figures:
+        heard["recordings without any of its words"] = figures["negatives"]
+    for name, row in heard.items():
+        accepts = row["false_accepts"]
+        low, high = accepts["interval"]
+        rate = (
+            f"{accepts['per_hour']:.1f} an hour, 95 % interval {low:.1f} to {high:.1f}"
+            if accepts["count"]
+            else f"which shows no more than that they are fewer than {high:.1f} an hour (95 %)"
+        )
+        of = (
+            f"{accepts['on_unknown']:,} of them at other words; " if "on_unknown" in accepts else ""
+        )
+        lines.append(
+            f"- False accepts in {name}: {accepts['count']:,} in {accepts['hours']:.2f} h; "
+            f"{of}{rate}."
+        )
+    return [*lines, "", *(["![Detection error trade-off](det.png)", ""] if figures["det"] else [])]
+
+
 def _command(content: dict[str, Any], protocol: str) -> str:
     command = f"echoic evaluate models/{content['name']}"
     if protocol.startswith("archive"):
-        return f"{command} --test-set data/speech_commands_test_set_v0.02"
+        endless = " --endless" if protocol.endswith("endless") else ""
+        return f"{command} --test-set data/speech_commands_test_set_v0.02{endless}"
     split = {"hash-split testing": "test"}.get(protocol, "validation")
     data = content["metrics"][protocol].get("data", "speech_commands_v0.02")
     return f"{command} --data data/{data} --split {split}"
@@ -160,7 +283,7 @@ def _training(content: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
     lines += [
         f"- SHA-256 of the sorted file list: `{training['files_sha256']}`.",
-        f"- {recipe['training']['epochs']} epochs, the best on validation was "
+        f"- {_epochs(recipe['training'])} epochs, the best on validation was "
         f"{training['best_epoch']}; seed {training['seed']}; {versions}.",
         f"- Command: `{training['command']}`.",
         "",
@@ -171,6 +294,11 @@ def _training(content: dict[str, Any]) -> list[str]:
         settings = ", ".join(f"{k} {v}" for k, v in row.items() if k != "type")
         lines.append(f"| {row['type']} | {settings or '–'} |")
     return [*lines, ""]
+
+
+def _epochs(training: dict[str, Any]) -> str:
+    finish = training.get("finish_epochs", 0)
+    return f"{training['epochs']} + {finish}" if finish else str(training["epochs"])
 
 
 def _limits(content: dict[str, Any]) -> list[str]:
@@ -201,6 +329,10 @@ def _credits() -> list[str]:
         "please credit echoic and Speech Commands.",
         "",
     ]
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"
 
 
 def _percent(fraction: float | None, *, digits: int = 1) -> str:

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,37 @@ def quiet_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
+STATE = "state_"
+"""Begins the name of every state among a graph's inputs and outputs."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or an output: its shape, its dtype and, of integers, what they stand for.
+
+    A value is ``scale * (integer - zero_point)``; of floats, ``scale`` is 0.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    def quantize(self, values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        """Real values as the graph wants them; what exceeds the range of integers is clipped."""
+        if self.dtype.kind == "f":
+            return values.astype(self.dtype, copy=False)
+        limits = np.iinfo(self.dtype)
+        integers = np.rint(values / self.scale) + self.zero_point
+        return np.clip(integers, limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Real values of what the graph gave."""
+        if self.dtype.kind == "f":
+            return values
+        return np.asarray(self.scale * (values.astype(np.float32) - self.zero_point), np.float32)
+
+
 class Graph:
     """One TFLite graph, loaded; safe to call from several threads.
 
@@ -52,7 +84,12 @@ class Graph:
     path
         The file.
     signature
-        Name of the function in it.
+        Name of the function in it; None means the only one.
+
+    Attributes
+    ----------
+    inputs, outputs
+        A `Tensor` for each, by name.
 
     Raises
     ------
@@ -60,7 +97,7 @@ class Graph:
         Truncated, not TFLite, or without that function.
     """
 
-    def __init__(self, path: str | Path, *, signature: str) -> None:
+    def __init__(self, path: str | Path, *, signature: str | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         self.path = Path(path)
@@ -77,19 +114,13 @@ class Graph:
                 self._run = self._interpreter.get_signature_runner(signature)
         except (ValueError, RuntimeError) as error:
             raise GraphError(
-                f"{self.path} cannot be run as {signature!r}; it is damaged, was not written by "
-                f"echoic, or needs a newer LiteRT: {error}"
+                f"{self.path} cannot be run as {signature or 'a model'!r}; it is damaged, was not "
+                f"written by echoic, or needs a newer LiteRT: {error}"
             ) from error
-        self._inputs = {
-            name: (tuple(int(n) for n in detail["shape"]), np.dtype(detail["dtype"]))
-            for name, detail in self._run.get_input_details().items()
-        }
+        self.inputs = _tensors(self._run.get_input_details())
+        self.outputs = _tensors(self._run.get_output_details())
+        self._expected = {name: (t.shape, t.dtype) for name, t in self.inputs.items()}
         self._lock = threading.Lock()
-
-    @property
-    def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape and dtype of each input, by name."""
-        return dict(self._inputs)
 
     def __call__(self, **arrays: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Run the function once on named arrays; the result is a copy, yours to keep.
@@ -100,7 +131,57 @@ class Graph:
             An input of another name, shape or dtype than the graph's: LiteRT would crash on some.
         """
         received = {name: (a.shape, a.dtype) for name, a in arrays.items()}
-        if received != self._inputs:
-            raise ValueError(f"Expected the inputs {self._inputs}, received {received}.")
+        if received != self._expected:
+            raise ValueError(f"Expected the inputs {self._expected}, received {received}.")
         with self._lock:
             return {name: np.array(value) for name, value in self._run(**arrays).items()}
+
+
+class Stepper:
+    """A graph that takes a step at a time, and the states that it hands from each to the next.
+
+    Parameters
+    ----------
+    graph
+        With one input, ``samples`` or ``frames``, beside its states.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        (self.input,) = (name for name in graph.inputs if not name.startswith(STATE))
+        self.reset()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what a step takes, without the batch."""
+        return self.graph.inputs[self.input].shape[1:]
+
+    def reset(self) -> None:
+        """Forget everything: the states become zeros."""
+        self.states = {
+            name: tensor.quantize(np.zeros(tensor.shape, np.float32))
+            for name, tensor in self.graph.inputs.items()
+            if name.startswith(STATE)
+        }
+
+    def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Take a step: (samples,) or (frames, n_mfcc) float32 to probabilities (labels,)."""
+        given = self.graph.inputs[self.input].quantize(x[None])
+        after = self.graph(**{self.input: given}, **self.states)
+        probabilities = after.pop("probabilities")
+        self.states = after
+        return self.graph.outputs["probabilities"].dequantize(probabilities)[0]
+
+
+def _tensors(details: dict[str, Any]) -> dict[str, Tensor]:
+    tensors = {}
+    for name, detail in details.items():
+        scales = detail["quantization_parameters"]["scales"]
+        points = detail["quantization_parameters"]["zero_points"]
+        tensors[name] = Tensor(
+            tuple(int(n) for n in detail["shape"]),
+            np.dtype(detail["dtype"]),
+            float(scales[0]) if len(scales) else 0.0,
+            int(points[0]) if len(points) else 0,
+        )
+    return tensors

@@ -1,7 +1,7 @@
 """Pictures: what a recognizer heard, how it learned, where it errs, what it remembers.
 
 clips.py    prediction, recording, augmentations     from sound to word
-scores.py   confusion_matrix, history                figures as pictures
+scores.py   confusion_matrix, history, det_curve     figures as pictures
 memory.py   explanation, explained, recall           inside a network
 panels.py   style.py                                 what they share
 
@@ -15,13 +15,14 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 
 from echoic.plots.clips import augmentations, augmented, prediction, recording
 from echoic.plots.memory import explained, explanation, recall
-from echoic.plots.scores import confusion_matrix, history
+from echoic.plots.scores import confusion_matrix, det_curve, history
 from echoic.plots.style import png, save
 
 __all__ = [
     "augmentations",
     "augmented",
     "confusion_matrix",
+    "det_curve",
     "explained",
     "explanation",
     "history",

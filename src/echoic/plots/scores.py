@@ -158,6 +158,127 @@ def history(epochs: Mapping[str, Sequence[float]], *, title: str = "") -> Figure
     return figure
 
 
+def det_curve(
+    false_accepts: Sequence[int],
+    miss_rates: Sequence[float],
+    *,
+    hours: float,
+    thresholds: Sequence[float],
+    chosen: tuple[int, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw the trade of misses against false accepts: detection error trade-off (Martin 1997).
+
+    A point a threshold, over false accepts an hour on a logarithmic axis, with the exact 95 %
+    interval of that rate. Where nothing was accepted there is no rate: such points are hollow and
+    stand in a grey margin, left of one in all the hours.
+
+    Parameters
+    ----------
+    false_accepts : sequence of int, shape (n,)
+        Number of false accepts at each threshold.
+    miss_rates : sequence of float, shape (n,)
+        Fraction of the words that were missed, from 0 to 1.
+    hours : float
+        In which the false accepts were counted, above 0.
+    thresholds : sequence of float, shape (n,)
+        From 0 to 1, ascending.
+    chosen : (int, float), optional
+        False accepts and miss rate of the settings in use.
+    title : str
+        Model and protocol; a long one is wrapped.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        1200 pixels wide.
+
+    Raises
+    ------
+    ValueError
+        If the sequences are empty or differ in length, or a value is outside its range.
+
+    References
+    ----------
+    A. Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
+    """
+    counts, misses = np.asarray(false_accepts), 100 * np.asarray(miss_rates, float)
+    if (
+        counts.ndim != 1
+        or not counts.size
+        or not counts.shape == misses.shape == (len(thresholds),)
+    ):
+        raise ValueError(
+            "`false_accepts`, `miss_rates` and `thresholds` must have a shape (n,), n at least 1. "
+            f"Received: shapes {counts.shape}, {misses.shape} and ({len(thresholds)},). "
+            "Pass one of each for each point."
+        )
+    if not ((misses >= 0) & (misses <= 100)).all():
+        raise ValueError(
+            f"`miss_rates` must be between 0 and 1. Received: {misses.min() / 100:g} to "
+            f"{misses.max() / 100:g}. Divide the misses by the words."
+        )
+    intervals = np.array([metrics.poisson_interval(int(count), hours) for count in counts])
+    least = 1 / hours  # One false accept in all that was heard.
+    left = least / 4
+
+    def place(count: npt.ArrayLike) -> Floats:
+        """Put none in the middle of the margin."""
+        return np.where(np.asarray(count) > 0, np.asarray(count) / hours, least / 2)
+
+    shown = place(counts)
+    with new_figure(WIDTH, 4.2, title) as figure:
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        right = 1.6 * max(float(intervals.max()), 4 * least)
+        axes.set_xlim(left, right)
+        axes.axvspan(left, least / 2**0.5, color="#F2F2F2", linewidth=0)
+        axes.hlines(misses, np.maximum(intervals[:, 0], left), intervals[:, 1], color=PALE)
+        axes.plot(shown, misses, "-", color=BLUE, linewidth=1)
+        heard = counts > 0
+        axes.plot(shown[heard], misses[heard], "o", color=BLUE, label="one threshold")
+        axes.plot(shown[~heard], misses[~heard], "o", color=BLUE, markerfacecolor="white")
+        top = 1.25 * max(float(misses.max()), 100 * chosen[1] if chosen else 0.0, 1.0)
+        last = (0.0, -1.0)
+        for x, y, threshold in zip(shown, misses, thresholds, strict=True):
+            # Names that would lie on each other are left out.
+            if not 0.8 * last[0] < x < 1.25 * last[0] or abs(y - last[1]) > 0.05 * top:
+                axes.annotate(
+                    f"{threshold:g}",
+                    (x, y),
+                    (5, 5),
+                    textcoords="offset points",
+                    color=GREY,
+                    fontsize=8,
+                )
+                last = (float(x), float(y))
+        if chosen:
+            axes.plot(
+                place(chosen[0]),
+                100 * chosen[1],
+                "D",
+                color=VERMILLION,
+                markersize=8,
+                label="the settings in use",
+            )
+        axes.set_ylim(0, top)
+        axes.plot([], [], "-", color=PALE, label="95 % interval")
+        axes.set_xlabel("False accepts per hour")
+        axes.set_ylabel("Missed words (%)")
+        axes.text(
+            least / 2,
+            0.98,
+            f"none\nin {hours:.2g} h",
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            color=GREY,
+        )
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.legend(loc="upper right")
+    return figure
+
+
 def _best_epoch(curves: Mapping[str, Floats]) -> int | None:
     """Index of the best epoch, None where validation never gave a finite value."""
     for key, sign in (("val_accuracy", 1), ("val_loss", -1)):

@@ -49,10 +49,13 @@ class Feed:
         size -= size % self.recipe.training.context
         return [drawn[i : i + size] for i in range(0, len(drawn) - size + 1, size)]
 
-    def batch(self, indices: npt.NDArray[np.int64], *key: int) -> Batch:
-        """Augment the examples and compute their features; ``key`` seeds what is random."""
+    def batch(self, indices: npt.NDArray[np.int64], epoch: int, *key: int) -> Batch:
+        """Augment the examples and compute their features; epoch and key seed what is random."""
         recipe = self.recipe
-        rng = np.random.default_rng([recipe.training.seed, *key])
+        rng = np.random.default_rng([recipe.training.seed, epoch, *key])
+        strong = recipe.augmentation
+        mild = strong.milder(recipe.training.finish_strength)
+        augment = strong if epoch < recipe.training.epochs else mild
         context = recipe.training.context
         block = max(BLOCK // context, 1) * context
         coefficients, targets = [], []
@@ -60,7 +63,7 @@ class Feed:
             waveforms, block_targets = self.split.take(indices[start : start + block], rng)
             waveforms = augmentation.augment_waveforms(
                 waveforms,
-                recipe.augmentation,
+                augment,
                 noises=self.split.noises,
                 sample_rate=recipe.features.sample_rate,
                 rng=rng,
@@ -69,7 +72,7 @@ class Feed:
             rows = waveforms.reshape(-1, context * n_samples)
             log_mels = augmentation.augment_log_mels(
                 features.log_mel(rows, recipe.features).reshape(n, -1, recipe.features.n_mels),
-                recipe.augmentation,
+                augment,
                 band_frequencies=self._band_frequencies,
                 rng=rng,
             )

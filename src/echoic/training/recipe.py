@@ -33,6 +33,9 @@ class TrainingConfig:
         Largest norm of a step's gradient: the cure for gradients that explode.
     label_smoothing
         Part of the probability that every label shares.
+    finish_epochs, finish_learning_rate, finish_strength
+        Epochs after those, from this rate to zero along another cosine, with augmentation of this
+        strength (`AugmentationConfig.milder`): what the hard examples blurred becomes sharp again.
     supervised_steps
         How many of the last steps of a clip are taught the answer (streamable networks).
     context
@@ -54,11 +57,19 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     label_smoothing: float = 0.1
+    finish_epochs: int = 0
+    finish_learning_rate: float = 5e-4
+    finish_strength: float = 0.3
     supervised_steps: int = 1
     context: int = 1
     word_loss: float = 0.0
     seed: int = 0
     deterministic: bool = False
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of the whole run, the finish included."""
+        return self.epochs + self.finish_epochs
 
     def __post_init__(self) -> None:
         for name in (
@@ -73,6 +84,16 @@ class TrainingConfig:
                 raise ValueError(
                     f"Expected training.{name} above 0, received {getattr(self, name)}."
                 )
+        if self.finish_epochs and not (
+            self.finish_epochs > 0
+            and self.finish_learning_rate > 0
+            and 0 <= self.finish_strength <= 1
+        ):
+            raise ValueError(
+                "Expected training.finish_epochs of at least 0, finish_learning_rate above 0 and "
+                "finish_strength between 0 and 1, received "
+                f"{self.finish_epochs}, {self.finish_learning_rate} and {self.finish_strength}."
+            )
         if not self.word_loss >= 0:
             raise ValueError(
                 f"Expected training.word_loss of at least 0, received {self.word_loss}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -95,17 +96,39 @@ def _of_each_clip(logits: Any, y_true: Any) -> Any:
     return ops.reshape(logits, (rows, clips, -1, channels))
 
 
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate: up a line, down a cosine, and down another for the finish."""
+
+    def __init__(self, config: TrainingConfig, steps_per_epoch: int) -> None:
+        self.config, self.steps_per_epoch = config, steps_per_epoch
+        warmup = round(config.warmup_epochs * steps_per_epoch)
+        self.steps = config.epochs * steps_per_epoch
+        self.main = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else config.learning_rate,
+            decay_steps=max(1, self.steps - warmup),
+            warmup_target=config.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+        self.finish = keras.optimizers.schedules.CosineDecay(
+            config.finish_learning_rate, decay_steps=max(1, config.finish_epochs * steps_per_epoch)
+        )
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        if not self.config.finish_epochs:
+            return self.main(step)
+        finish = self.finish(ops.maximum(step - self.steps, 0.0))
+        return ops.where(step < self.steps, self.main(step), finish)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"config": dataclasses.asdict(self.config), "steps_per_epoch": self.steps_per_epoch}
+
+
 def compile_model(
     model: keras.Model, config: TrainingConfig, steps_per_epoch: int, *, n_labels: int
 ) -> None:
-    """Give a network its loss, its metric and its optimizer: AdamW along a cosine."""
-    warmup = round(config.warmup_epochs * steps_per_epoch)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else config.learning_rate,
-        decay_steps=max(1, config.epochs * steps_per_epoch - warmup),
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+    """Give a network its loss, its metric and its optimizer: AdamW along `Schedule`."""
+    schedule = Schedule(config, steps_per_epoch)
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
     )
@@ -293,16 +316,19 @@ def train(
     checkpoints = _Checkpoints(work)
     checkpoints.set_model(learner)
     done = checkpoints.restore() if resume else 0
-    if done < recipe.training.epochs:
+    if done < recipe.training.all_epochs:
         batch_size = len(feed.epoch(0)[0])
         reporter = _Reporter(
-            steps * batch_size, recipe.training.epochs, batch_size, on_progress or (lambda _: None)
+            steps * batch_size,
+            recipe.training.all_epochs,
+            batch_size,
+            on_progress or (lambda _: None),
         )
         learner.fit(
             feed.batches(first_epoch=done),
             shuffle=False,  # they come shuffled
             initial_epoch=done,
-            epochs=recipe.training.epochs,
+            epochs=recipe.training.all_epochs,
             steps_per_epoch=steps,
             validation_data=held_out,
             validation_batch_size=recipe.training.batch_size,
@@ -318,9 +344,7 @@ def train(
     bundle = bundles.write(
         out,
         model=model,
-        graphs={
-            "clip": export.clip_tflite(model, recipe.features, seconds=recipe.data.clip_seconds)
-        },
+        graphs=export.float_graphs(model, recipe.features, seconds=recipe.data.clip_seconds),
         labels=split.labels,
         features=recipe.features,
         recipe=recipe.to_dict(),

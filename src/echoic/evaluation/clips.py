@@ -1,27 +1,24 @@
-"""How often is it right? Figures of the file that ships, each with the protocol it is from.
-
-archive-v0.02   the official 12-class test archive, 4,890 clips
-hash-split      a side of a data set, split by the official lists and the rule behind them
-"""
+"""Clips: how often is the word of a second the right one?"""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from echoic import bundle as bundles
 from echoic import metrics, plots
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +35,7 @@ class Evaluation:
     Attributes
     ----------
     protocol
-        Which test the figures are from: see `format.md`'s protocols, above.
+        Which test the figures are from: see `evaluation`.
     details
         What else identifies the test (the side of a split, the name of the data).
     examples
@@ -72,25 +69,31 @@ class Evaluation:
         targets, labels = self.examples.targets, self.examples.labels
         recall, precision = metrics.recall(self.confusion), metrics.precision(self.confusion)
         report: dict[str, Any] = {
-            **_score(targets, self.predicted),
+            **score(targets, self.predicted),
             "protocol": self.protocol,
             **self.details,
         }
         if SILENCE in labels:
             spoken = targets != labels.index(SILENCE)
             if spoken.any():
-                report["without_silence"] = _score(targets[spoken], self.predicted[spoken])
+                report["without_silence"] = score(targets[spoken], self.predicted[spoken])
         report["classes"] = {
             label: {
                 "n": int(self.confusion[i].sum()),
-                "recall": _fraction(recall[i]),
-                "precision": _fraction(precision[i]),
+                "recall": fraction(recall[i]),
+                "precision": fraction(precision[i]),
             }
             for i, label in enumerate(labels)
         }
         report["confusion"] = self.confusion.tolist()
         report["warnings"] = list(self.warnings)
         return report
+
+    def pictures(self, name: str) -> dict[str, Figure]:
+        """Draw the confusion matrix, for a model of this name: file name to figure."""
+        title = f"{name} on {self.protocol}, {len(self.examples):,} clips"
+        figure = plots.confusion_matrix(self.confusion, labels=self.examples.labels, title=title)
+        return {"confusion.png": figure}
 
     def mistakes(self, *, pairs: int = 8, files: int = 3) -> list[dict[str, Any]]:
         """Return the most frequent confusions, each with its most certain mistakes to listen to."""
@@ -123,13 +126,18 @@ def evaluate_test_set(
         See `speech_commands.load_folders`.
     """
     examples = sc.load_folders(folder, labels=model.labels)
-    warnings = []
-    if len(examples) != ARCHIVE_CLIPS:
-        warnings.append(
-            f"The official archive has {ARCHIVE_CLIPS:,} clips, this folder has "
-            f"{len(examples):,}: the figures are of another test."
-        )
+    warnings = archive_warnings(len(examples))
     return _evaluate(model, examples, "archive-v0.02", {}, warnings, on_progress)
+
+
+def archive_warnings(clips: int) -> list[str]:
+    """Say so where the clips are not as many as those of the official archive."""
+    if clips == ARCHIVE_CLIPS:
+        return []
+    return [
+        f"The official archive has {ARCHIVE_CLIPS:,} clips, this folder has {clips:,}: the figures "
+        "are of another test."
+    ]
 
 
 def evaluate_split(
@@ -163,27 +171,6 @@ def evaluate_split(
     return _evaluate(model, loaded.examples(), "hash-split", details, warnings, on_progress)
 
 
-def write_report(model: Bundle, result: Evaluation, folder: str | Path) -> None:
-    """Write ``report.json`` and ``confusion.png`` to a folder."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    report = {"model": model.name, **result.report(), "mistakes": result.mistakes()}
-    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    _confusion_picture(model, result, folder / "confusion.png")
-
-
-def record(model: Bundle, result: Evaluation) -> Bundle:
-    """Write the figures into the model's folder, its card and its confusion matrix."""
-    _confusion_picture(model, result, model.path / "confusion.png")
-    return bundles.record(model, result.report())
-
-
-def _confusion_picture(model: Bundle, result: Evaluation, path: Path) -> None:
-    title = f"{model.name} on {result.protocol}, {len(result.examples):,} clips"
-    figure = plots.confusion_matrix(result.confusion, labels=model.labels, title=title)
-    plots.save(figure, path)
-
-
 def _evaluate(
     model: Bundle,
     examples: sc.Examples,
@@ -203,7 +190,8 @@ def _evaluate(
     return Evaluation(protocol, details, examples, np.concatenate(rows), tuple(warnings))
 
 
-def _score(targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> dict[str, Any]:
+def score(targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Return accuracy, number of clips and Wilson interval as plain data."""
     n, right = len(targets), int(np.count_nonzero(targets == predicted))
     low, high = metrics.wilson_interval(right, n)
     return {
@@ -213,5 +201,6 @@ def _score(targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> 
     }
 
 
-def _fraction(value: float) -> float | None:
+def fraction(value: float) -> float | None:
+    """Round a fraction for a report; an undefined one is None."""
     return None if np.isnan(value) else round(float(value), 4)

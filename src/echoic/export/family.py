@@ -1,0 +1,275 @@
+"""The family: every file that a model can be, each made, proven and measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from echoic import bundle as bundles
+from echoic import features, models
+from echoic import speech_commands as sc
+from echoic.bundle import Bundle, Graph
+from echoic.export import graphs, proof, quantize
+from echoic.export.c_array import c_array
+from echoic.export.graphs import ExportError
+from echoic.features import FeatureConfig
+from echoic.speech_commands import Examples
+
+FILES = {
+    "clip": "a whole clip; float32",
+    "clip_float16": "a whole clip; weights in float16",
+    "clip_int8": "a whole clip; weights in int8",
+    "stream": "a stream, step by step; float32",
+    "stream_int8": "a stream, step by step; weights in int8",
+    "core_int8": "coefficients, step by step; int8 throughout, for microcontrollers",
+}
+"""The files of the family, with what each is for."""
+
+PARITY = 1e-4
+"""Largest difference of a probability between a float32 file and the network it was made of."""
+
+CALIBRATION_CLIPS = 200
+"""Clips in the running streams from which the ranges of int8 are taken."""
+
+Report = Callable[[str], None]
+
+
+def float_graphs(
+    model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0
+) -> dict[str, bytes]:
+    """Make ``clip`` and, of a streamable network, ``stream``, and compare them with the network.
+
+    Raises
+    ------
+    ExportError
+        A file answers otherwise than the network by more than `PARITY`, or cannot be made.
+    ValueError
+        The features cannot be computed inside a graph: see `frontend.MFCC`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return _in_tensorflow(model, config, seconds)
+    made = {"clip": graphs.clip(model, config, seconds=seconds)}
+    if models.streamable(model):
+        made["stream"] = graphs.step(model, config)
+    sound = bundles.chirp(round(seconds * config.sample_rate), sample_rate=config.sample_rate)
+    for name, content in made.items():
+        refuse_difference(content, model, config, sound[None], name=name)
+    return made
+
+
+def refuse_difference(
+    content: bytes, model: keras.Model, config: FeatureConfig, waveforms: Any, *, name: str
+) -> None:
+    """Raise an ExportError where a float32 file does not answer like the network."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.tflite"
+        path.write_bytes(content)
+        received = proof.answers(Graph(path), waveforms, config)
+    expected = proof.keras_probabilities(model, config, waveforms)
+    difference = float(np.abs(received - expected).max())
+    if not difference <= PARITY:
+        raise ExportError(
+            f"Expected {name}.tflite to answer like the network within {PARITY}, received a "
+            f"difference of {difference:.2g}."
+        )
+
+
+def export(
+    model: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    data: str | Path,
+    test_set: str | Path | None = None,
+    with_c_array: bool = False,
+    report: Report = lambda stage: None,
+) -> Bundle:
+    """Make the whole family of a model, prove it and measure it.
+
+    Parameters
+    ----------
+    model
+        A model's folder or name; None means the default model.
+    out
+        Folder to write to, a copy of the model's; None means the model's own.
+    data
+        A data set; its validation side gives the running streams that ranges are taken from and,
+        without ``test_set``, the clips that the files are measured on.
+    test_set
+        A test archive to measure the files on.
+    with_c_array
+        Write ``core_int8`` as C as well.
+    report
+        Called with the name of each stage.
+
+    Returns
+    -------
+    Bundle
+        The folder, with the TFLite files, their fingerprints, their figures in ``echoic.json``
+        under ``files`` and in the card, and ``listen.py``, which runs the streaming model alone.
+
+    Raises
+    ------
+    ExportError
+        A file could not be made or does not answer like the network.
+    FileNotFoundError, DataError
+        There is no such model, or no data.
+    ValueError
+        ``with_c_array``, and the network cannot be streamed: see `streaming.Step`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError("TFLite is written by TensorFlow: set KERAS_BACKEND=tensorflow.")
+    bundle = Bundle.load(model)
+    if out is not None and Path(out).resolve() != bundle.path.resolve():
+        bundle = _copy(bundle, Path(out))
+    network = bundle.keras_model()
+    report("reading the data")
+    recipe = bundle.content["recipe"]
+    config = sc.DataConfig(**recipe["data"])
+    validation = sc.load(data, config, "validation").examples()
+    if test_set is None:
+        examples, protocol = validation, "hash-split validation"
+    else:
+        examples, protocol = sc.load_folders(test_set, labels=bundle.labels), "archive-v0.02"
+
+    report("converting")
+    made = float_graphs(network, bundle.features, seconds=config.clip_seconds)
+    made["clip_float16"] = quantize.float16(made["clip"])
+    made["clip_int8"] = quantize.dynamic_int8(made["clip"])
+    if "stream" in made:
+        made["stream_int8"] = quantize.dynamic_int8(made["stream"])
+        streams = [_calibration_stream(validation, bundle.features)]
+        made["core_int8"] = quantize.integer_int8(network, streams)
+    elif with_c_array:
+        raise ValueError(
+            f"{bundle.name} needs the whole clip, so it has no core for microcontrollers. Train a "
+            "recipe that streams: gru, lstm, crnn or rnn."
+        )
+    made = {name: _with_metadata(made[name], bundle, name) for name in FILES if name in made}
+    bundle = bundles.add_graphs(bundle, made)
+
+    measured = _measure(bundle, network, examples, made, report)
+    if with_c_array:
+        header, source = c_array(made["core_int8"], name="echoic_core")
+        (bundle.path / "echoic_core.h").write_text(header, encoding="utf-8")
+        (bundle.path / "echoic_core.cc").write_text(source, encoding="utf-8")
+    if "stream" in made:
+        script = resources.files("echoic.export") / "listen.py"
+        (bundle.path / "listen.py").write_text(script.read_text("utf-8"), encoding="utf-8")
+    note = {
+        "protocol": protocol,
+        "n": len(examples),
+        "calibration": {"data": Path(data).resolve().name, "clips": CALIBRATION_CLIPS},
+        "measured": measured,
+    }
+    return bundles.add_graphs(bundle, {}, files=note)
+
+
+def _measure(
+    bundle: Bundle,
+    network: keras.Model,
+    examples: Examples,
+    made: Mapping[str, bytes],
+    report: Report,
+) -> dict[str, Any]:
+    """Figures of each file; float32 files must equal the network on every clip."""
+    expected = proof.keras_probabilities(network, bundle.features, examples.waveforms)
+    reference = None
+    if "stream" in made:
+        report("ten minutes of stream")
+        stream = proof.long_stream(examples.waveforms)
+        reference = proof.stream_answers(bundle.graph("stream"), stream, bundle.features)
+    measured = {}
+    for name in made:
+        report(f"measuring {name}.tflite")
+        figures = proof.figures(
+            bundle.path / f"{name}.tflite",
+            waveforms=examples.waveforms,
+            targets=examples.targets,
+            expected=expected,
+            config=bundle.features,
+            reference=None if name.startswith("clip") else reference,
+        )
+        if name in ("clip", "stream") and not figures.largest_difference <= PARITY:
+            raise ExportError(
+                f"Expected {name}.tflite to answer like the network within {PARITY} on "
+                f"{len(examples):,} clips, received a difference of "
+                f"{figures.largest_difference:.2g}."
+            )
+        measured[name] = figures.to_dict()
+    return measured
+
+
+def _calibration_stream(examples: Examples, config: FeatureConfig) -> Any:
+    """Coefficients of clips that follow each other without a pause, (frames, n_mfcc)."""
+    order = np.random.default_rng(0).permutation(len(examples))[:CALIBRATION_CLIPS]
+    return features.mfcc(examples.waveforms[order].reshape(-1), config)
+
+
+def _with_metadata(content: bytes, bundle: Bundle, name: str) -> bytes:
+    """Write into the file itself what it is: labels, features, and how to call it."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    note = {
+        "model": bundle.name,
+        "file": FILES[name],
+        "labels": list(bundle.labels),
+        "features": asdict(bundle.features),
+    }
+    graph = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(json.dumps(note).encode(), np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = "echoic", len(graph.buffers)
+    graph.buffers.append(buffer)
+    graph.metadata = [*(graph.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(graph))
+
+
+def _copy(bundle: Bundle, out: Path) -> Bundle:
+    """Copy a model's folder, without what a training left there, and return the copy."""
+    if (out / bundles.FILE).exists() and Bundle.load(out).content["training"] != (
+        bundle.content["training"]
+    ):
+        raise FileExistsError(f"{out} holds another model. Choose another --out, or remove it.")
+    shutil.copytree(
+        bundle.path, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__")
+    )
+    return Bundle.load(out)
+
+
+def _in_tensorflow(model: keras.Model, config: FeatureConfig, seconds: float) -> dict[str, bytes]:
+    """Convert in another process: TFLite is written by TensorFlow, whatever did the training."""
+    program = (
+        "import sys, json, pathlib; from echoic import bundle, export, features\n"
+        "folder, config, seconds = pathlib.Path(sys.argv[1]), *map(json.loads, sys.argv[2:])\n"
+        "model = bundle.load_keras(folder / 'model.keras')\n"
+        "config = features.FeatureConfig(**config)\n"
+        "for name, content in export.float_graphs(model, config, seconds=seconds).items():\n"
+        "    (folder / f'{name}.tflite').write_bytes(content)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras", include_optimizer=False)
+        arguments = [folder, json.dumps(asdict(config)), json.dumps(seconds)]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ExportError(f"The conversion in TensorFlow failed:\n{done.stderr}")
+        return {path.stem: path.read_bytes() for path in sorted(Path(folder).glob("*.tflite"))}

@@ -1,0 +1,197 @@
+"""From a network to float TFLite graphs, the front end inside.
+
+clip    waveform (1, samples)                       -> probabilities (1, labels)
+step    samples (1, stride * hop_length), state_*   -> probabilities (1, labels), state_*
+core    frames (1, stride, n_mfcc), state_*         -> probabilities (1, labels), state_*
+
+What runs takes sound, so nobody can feed it other features than it was trained on; ``core`` alone
+takes coefficients, for a microcontroller that computes them itself. A state starts at zeros.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+from ai_edge_litert.tools import flatbuffer_utils
+from keras import ops
+
+from echoic import models
+from echoic.bundle.graph import STATE, quiet_stderr
+from echoic.features import FeatureConfig
+from echoic.frontend import MFCC
+from echoic.streaming import Step
+
+FRONT_END = "front_end"
+"""Begins the name of every tensor of the front end: what must not be quantized."""
+
+WAVEFORM_STATE = f"{STATE}waveform"
+"""The samples that the next frame still sees."""
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class ExportError(RuntimeError):
+    """A network that did not become a TFLite file fit to ship."""
+
+
+def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> bytes:
+    """Convert a network to a graph for whole clips.
+
+    Parameters
+    ----------
+    model
+        From `models.build`: (batch, frames, n_mfcc) to logits.
+    config
+        The features that the network was trained on.
+    seconds
+        Length of a clip (s).
+
+    Returns
+    -------
+    bytes
+        A TFLite file with the signature ``clip``: ``waveform`` (1, samples) float32 to
+        ``probabilities`` (1, labels) float32. It holds builtin operations only.
+
+    Raises
+    ------
+    ExportError
+        The graph holds operations that a plain LiteRT does not have.
+    ValueError
+        The features cannot be computed inside a graph: see `frontend.MFCC`.
+    """
+    front_end = MFCC(config)
+
+    def run(waveform: Any) -> dict[str, Any]:
+        with tf.name_scope(FRONT_END):
+            frames = front_end(waveform)
+        return {"probabilities": ops.softmax(models.answer(model(frames, training=False)))}
+
+    n_samples = round(seconds * config.sample_rate)
+    return _convert(model, "clip", run, {"waveform": (1, n_samples)})
+
+
+def step(model: keras.Model, config: FeatureConfig) -> bytes:
+    """Convert a streamable network to a graph for one step of a stream.
+
+    Returns
+    -------
+    bytes
+        A TFLite file with the signature ``step``: ``samples`` (1, stride * hop_length) float32 and
+        the states to ``probabilities`` (1, labels) and the states after it, under the same names.
+
+    Raises
+    ------
+    ExportError
+        As `clip`.
+    ValueError
+        As `clip`, or the network needs the whole clip: see `streaming.Step`.
+    """
+    network, front_end = Step(model), MFCC(config)
+
+    def run(samples: Any, states: dict[str, Any]) -> dict[str, Any]:
+        with tf.name_scope(FRONT_END):
+            heard = ops.concatenate([states[WAVEFORM_STATE], samples], axis=1)
+            frames = front_end.frames(heard)
+            rest = heard[:, -config.padding :] if config.padding else heard[:, :0]
+        return {**_step(network, frames, states), WAVEFORM_STATE: rest}
+
+    states = {WAVEFORM_STATE: (1, config.padding), **_states(network)}
+    samples = (1, network.frames * config.hop_length)
+    return _convert(model, "step", run, {"samples": samples}, states)
+
+
+def core(model: keras.Model, *, adjust: Callable[[Any], None] | None = None) -> bytes:
+    """Convert a streamable network, without its front end, to a graph for one step.
+
+    Parameters
+    ----------
+    model
+        As `clip`.
+    adjust
+        Called with the converter before it converts; `quantize.integer_int8` sets it to int8.
+
+    Returns
+    -------
+    bytes
+        A TFLite file with the signature ``step``: ``frames`` (1, stride, n_mfcc) float32 and the
+        states to ``probabilities`` (1, labels) and the states after it.
+    """
+    network = Step(model)
+
+    def run(frames: Any, states: dict[str, Any]) -> dict[str, Any]:
+        return _step(network, frames, states)
+
+    frames = (1, network.frames, model.input.shape[-1])
+    return _convert(model, "step", run, {"frames": frames}, _states(network), adjust)
+
+
+def _states(network: Step) -> Shapes:
+    return {f"{STATE}{name}": shape for name, shape in network.states.items()}
+
+
+def _step(network: Step, frames: Any, states: dict[str, Any]) -> dict[str, Any]:
+    before = {name: states[f"{STATE}{name}"] for name in network.states}
+    logits, after = network(frames, before)
+    return {
+        "probabilities": ops.softmax(logits),
+        **{f"{STATE}{name}": value for name, value in after.items()},
+    }
+
+
+def _convert(
+    model: keras.Model,
+    signature: str,
+    run: Callable[..., dict[str, Any]],
+    inputs: Shapes,
+    states: Shapes | None = None,
+    adjust: Callable[[Any], None] | None = None,
+) -> bytes:
+    """Trace ``run``, convert it, and make sure that a plain LiteRT can run what came out."""
+
+    def spec(shapes: Shapes) -> dict[str, tf.TensorSpec]:
+        return {n: tf.TensorSpec(s, tf.float32, name=n) for n, s in shapes.items()}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)  # else its weights are lost on the way, silently
+    arguments = list(spec(inputs).values()) + ([spec(states)] if states else [])
+    archive.add_endpoint(signature, run, input_signature=arguments)
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter calibrates with what it says is deprecated
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
+        if adjust:
+            adjust(converter)
+        content = bytes(converter.convert())
+    refuse_foreign_operations(content)
+    return content
+
+
+def operations(content: bytes) -> list[str]:
+    """Names of the operations in a graph and its subgraphs, sorted."""
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    return sorted(
+        {
+            flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) or "CUSTOM"
+            for graph in model.subgraphs
+            for operator in graph.operators
+        }
+    )
+
+
+def refuse_foreign_operations(content: bytes) -> None:
+    """Raise an ExportError where a graph holds what a plain LiteRT does not have."""
+    foreign = [name for name in operations(content) if name in _FOREIGN or "FLEX" in name.upper()]
+    if foreign:
+        raise ExportError(
+            f"Expected builtin TFLite operations only, received {', '.join(foreign)}. A layer of "
+            "this model has no TFLite form; build it from the types in models.LAYERS."
+        )
+
+
+_FOREIGN = {"CUSTOM", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
+"""Operations of a framework, and variables, whose values are lost when an interpreter ends."""

@@ -1,0 +1,134 @@
+"""Settings that are chosen, and settings that are rejected."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from echoic import bundle, evaluation
+from echoic.bundle import Bundle, BundleError
+from echoic.decoder import DecoderConfig
+from echoic.evaluation import Posteriors, Word
+from echoic.evaluation.listening import Heard, judge
+from echoic.evaluation.tuning import choose
+
+LABELS = ("_silence_", "_unknown_", "yes", "no")
+STEP = 0.04
+
+
+def heard(*stretches, truth=()):
+    """A stream of (label, probability, seconds)."""
+    rows = []
+    for label, p, seconds in stretches:
+        row = np.full(4, (1 - p) / 3, np.float32)
+        row[LABELS.index(label)] = p
+        rows += [row] * round(seconds / STEP)
+    times = (np.arange(len(rows)) + 1) * STEP
+    return Heard(Posteriors(times, np.array(rows)), truth, float(times[-1]))
+
+
+@pytest.fixture
+def words():
+    """Twenty words of a probability of 0.78 to 0.97, one every two seconds."""
+    rng = np.random.default_rng(0)
+    stretches, truth = [], []
+    for i in range(20):
+        stretches += [("_silence_", 0.97, 1.0), ("yes", rng.uniform(0.78, 0.97), 0.6)]
+        stretches += [("_silence_", 0.97, 0.4)]
+        truth.append(Word(2 * i + 1.0, 2 * i + 1.6, "yes"))
+    return heard(*stretches, truth=tuple(truth))
+
+
+@pytest.fixture
+def others():
+    """Six minutes with sounds like a word: six long ones at 0.72, six short ones at 0.9."""
+    stretches = [("_silence_", 0.97, 29), ("no", 0.72, 1.0), ("_silence_", 0.97, 29.88)]
+    return heard(*(6 * [*stretches, ("no", 0.9, 0.12)]))
+
+
+def test_the_best_under_the_limit_is_chosen(words, others):
+    tuning = choose(LABELS, [words], others=others, limit=10, before=DecoderConfig())
+    assert tuning.chosen.words.misses == 0
+    assert tuning.chosen.others.false_accepts <= 1
+    # Over the long ones, under the faintest word, longer than the short ones.
+    assert tuning.config.enter == 0.75
+    assert tuning.config.smoothing >= 0.16
+    assert tuning.chosen.words == judge(words, LABELS, tuning.config, 0.75)
+    assert tuning.chosen.others == judge(others, LABELS, tuning.config, 0.75)
+    allowed = [c for c in tuning.candidates if c.others.false_accepts <= 1]
+    assert tuning.chosen.cost == min(c.cost for c in allowed)
+
+
+def test_a_sweep_decides_as_the_decoder_does(words, others):
+    tuning = choose(LABELS, [words], others=others, limit=200, before=DecoderConfig())
+    for candidate in tuning.candidates[::37]:
+        assert candidate.words == judge(words, LABELS, candidate.config, 0.75)
+        assert candidate.others == judge(others, LABELS, candidate.config, 0.75)
+
+
+def test_the_settings_that_the_model_has_are_tried_too(words, others):
+    before = DecoderConfig(smoothing=0.2, enter=0.77, exit=0.3, words={"no": 0.99})
+    tuning = choose(LABELS, [words], others=others, limit=10, before=before)
+    assert tuning.before.config == before
+    assert tuning.before.others.false_accepts == 0
+
+
+def test_a_miss_is_not_saved_by_firing_at_words_to_be_ignored(others):
+    """Half of the words and all of the distractors are heard at 0.8: 10 misses, or 20 accepts."""
+    stretches, truth = [], []
+    for i in range(40):
+        p = 0.95 if i < 10 else 0.8
+        label = "yes" if i < 20 else "_unknown_"
+        stretches += [("_silence_", 0.97, 1.0), ("yes", p, 0.6), ("_silence_", 0.97, 0.4)]
+        truth.append(Word(2 * i + 1.0, 2 * i + 1.6, label))
+    stream = heard(*stretches, truth=tuple(truth))
+    tuning = choose(LABELS, [stream], others=others, limit=10, before=DecoderConfig(enter=0.5))
+    assert tuning.chosen.words.false_accepts == 0
+    assert tuning.chosen.words.misses == 10
+
+
+def test_no_settings_keep_to_the_limit(words):
+    always = heard(*(60 * [("_silence_", 0.99, 5), ("no", 0.999, 5)]))
+    with pytest.raises(ValueError, match=r"at most 1 false accepts an hour.*strictest have 360"):
+        choose(LABELS, [words], others=always, limit=1, before=DecoderConfig())
+
+
+def test_a_limit_that_the_hours_cannot_show_is_told(words, caplog):
+    quiet = heard(("_silence_", 0.97, 60))
+    with caplog.at_level(logging.WARNING):
+        choose(LABELS, [words], others=quiet, limit=1, before=DecoderConfig())
+    assert "0.02 hours cannot show 1 false accepts an hour" in caplog.text
+
+
+def test_without_negatives_the_limit_is_on_the_streams(words):
+    tuning = choose(LABELS, [words], others=None, limit=100, before=DecoderConfig())
+    assert tuning.chosen.others == tuning.chosen.words
+
+
+def test_a_model_is_tuned_and_keeps_its_settings(tiny_copy, tones, negatives, hear):
+    model = Bundle.load(tiny_copy)
+    assert model.decoder == DecoderConfig()
+    tuning = evaluation.tune(
+        model, tones, negatives=negatives, limit=100, snrs=[10], words=None, hear=hear
+    )
+    assert tuning.chosen.words.error_rate <= tuning.before.words.error_rate
+    tuned = bundle.set_decoder(model, tuning.config)
+    assert tuned.decoder == Bundle.load(tiny_copy).decoder == tuning.config
+    assert tuned.metrics == model.metrics
+    report = tuning.report()
+    assert json.loads(json.dumps(report)) == report
+    assert report["chosen"]["decoder"] == tuning.config.to_dict()
+
+
+def test_a_negative_limit(tiny_model, tones, hear):
+    with pytest.raises(ValueError, match="at least 0 false accepts an hour, received -1"):
+        evaluation.tune(Bundle.load(tiny_model), tones, limit=-1, hear=hear)
+
+
+def test_settings_that_are_damaged(tiny_copy):
+    content = json.loads((tiny_copy / "echoic.json").read_text())
+    for settings in ({"enter": 2}, {"enter": "high"}, {"treshold": 0.5}):
+        (tiny_copy / "echoic.json").write_text(json.dumps({**content, "decoder": settings}))
+        with pytest.raises(BundleError, match=r"decoder's settings in .*echoic\.json"):
+            _ = Bundle.load(tiny_copy).decoder
