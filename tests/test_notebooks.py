@@ -77,7 +77,7 @@ class TestSaved:
         cells = read(root, name)["cells"]
         assert text(cells[0]).startswith(f"# {int(name[:2])}. ")
         assert len(text(cells[0])) > 300
-        assert "\n## Things to try\n" in text(cells[-1])
+        assert "## Things to try\n" in text(cells[-1])
 
     def test_is_small_and_of_no_machine(self, root, name):
         path = root / "notebooks" / f"{name}.ipynb"
