@@ -3,10 +3,16 @@
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+sys.path.append(str(Path(__file__).parent))  # what tests share lies beside them
+
+from virtual_microphone import VirtualMicrophone, why_not
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "speech_commands"
@@ -120,3 +126,25 @@ def tiny_model(trained: tuple[Path, object]) -> Path:
 def tiny_copy(tiny_model: Path, tmp_path: Path) -> Path:
     """A copy of the tiny model to break."""
     return Path(shutil.copytree(tiny_model, tmp_path / "tiny_copy"))
+
+
+@pytest.fixture
+def virtual_microphone(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualMicrophone]:
+    """A microphone that hears what the test plays, the default one here and in subprocesses."""
+    if reason := why_not():
+        pytest.skip(reason)
+    import sounddevice
+
+    # Not in tmp_path: a socket's path may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="echoic", ignore_cleanup_errors=True) as folder:
+        microphone = VirtualMicrophone(Path(folder))
+        for name, value in microphone.environment.items():
+            monkeypatch.setenv(name, value)
+        try:
+            microphone.start()
+            sounddevice._terminate()  # PortAudio lists the devices once
+            sounddevice._initialize()
+            yield microphone
+        finally:
+            microphone.thaw()
+            microphone.kill()
