@@ -1,5 +1,6 @@
 """Pictures: their panels and units, that texts keep apart and inside, the same bytes twice."""
 
+import io
 import subprocess
 import sys
 
@@ -11,8 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from echoic import metrics, plots
+from echoic import inspect, metrics, plots
+from echoic.features import FeatureConfig
 from echoic.labels import COMMANDS, SILENCE, UNKNOWN
+from echoic.memory import NETWORKS, Memory, MemoryConfig
+from echoic.plots import memory, panels, style
 
 RATE, HOP, N_MFCC = 16_000, 320, 13
 WORDS_12 = (SILENCE, UNKNOWN, *COMMANDS)
@@ -81,6 +85,77 @@ def augmentations(n, title=""):
     return plots.augmentations(examples, sample_rate=RATE, hop_length=HOP, title=title)
 
 
+def trace(kinds=("gru",), *, seconds=1.0, once=False, bumps=((2, 12),), notes=()):
+    """What a network with these recurrent layers might have done, without a network."""
+    waveform, mfcc = clip(seconds)
+    rng = np.random.default_rng(3)
+    times = np.arange(1, round(25 * seconds) + 1) / 25
+    gates = {"rnn": (), "gru": ("update", "reset"), "lstm": ("input", "forget", "output")}
+
+    def values(low):
+        return rng.uniform(low, 1, (len(times), 20)).astype(np.float32)
+
+    layers = [
+        inspect.Recurrence(
+            name=f"{kind}_{number}",
+            kind=kind,
+            times=times,
+            states=values(-1),
+            gates={gate: values(0) for gate in gates[kind]},
+            candidates=values(-1),
+        )
+        for number, kind in enumerate(kinds, start=2)
+    ]
+    probabilities = posteriors(1 if once else len(times), bumps, len(WORDS_12))
+    return inspect.Trace(
+        network=None,
+        features=FeatureConfig(n_mfcc=N_MFCC),
+        labels=WORDS_12,
+        waveform=waveform,
+        mfcc=mfcc,
+        outputs={},
+        recurrent=tuple(layers),
+        logits=np.log(probabilities),
+        probabilities=probabilities,
+        times=times[-1:] if once else times,
+        notes=notes,
+    )
+
+
+def influence(seconds=1.0, kind="occlusion"):
+    times = (np.arange(round(50 * seconds)) + 0.5) / 50
+    values = np.sin(7 * times) * times
+    return inspect.Influence(
+        kind=kind, label="yes", time=seconds, times=times, values=values.astype(np.float32)
+    )
+
+
+def explanation(*kinds, title="A clip", with_influence=True, **settings):
+    result = trace(kinds, **settings)
+    leaned = influence(settings.get("seconds", 1.0)) if with_influence else None
+    return plots.explanation(result, leaned, title=title)
+
+
+NOTE = "mean_1 takes the mean over the clip: it answers once, at the end, and the order is lost."
+
+
+def recall():
+    config = MemoryConfig(people=3, distance=20)
+    curves = {kind: np.linspace(1, 0.1, 20) for kind in NETWORKS}
+    slopes = {kind: 0.3 ** np.arange(21.0) for kind in list(NETWORKS)[1:]}
+    return plots.recall(
+        Memory(
+            config=config,
+            in_order={kind: np.array([1.0, 0.9, 0.5]) for kind in NETWORKS},
+            on_request=curves,
+            gradients=slopes,
+            fresh_gradients={kind: slope**2 for kind, slope in slopes.items()},
+            parameters=dict.fromkeys(NETWORKS, 1000),
+        ),
+        title=LONG_TITLE,
+    )
+
+
 def det_curve(title="gru-12 in streams", **changes):
     arguments = {
         "false_accepts": [120, 55, 40, 30, 22, 9, 4, 1, 0, 0],
@@ -95,6 +170,15 @@ def det_curve(title="gru-12 in streams", **changes):
 
 
 PICTURES = {
+    "recall": recall,
+    "explanation of a gru": lambda: explanation("gru"),
+    "explanation of two lstm": lambda: explanation(
+        "lstm", "lstm", title=LONG_TITLE, seconds=3.0, bumps=[(i, 6 * i) for i in range(1, 12)]
+    ),
+    "explanation of an rnn": lambda: explanation("rnn", with_influence=False),
+    "explanation of a network that answers once": lambda: explanation(
+        once=True, bumps=[(2, 0)], notes=(NOTE, NOTE)
+    ),
     "prediction": prediction,
     "prediction of a stream": lambda: prediction(
         n=200, seconds=4.0, bumps=[(2, 20), (3, 60), (3, 70), (11, 90), (11, 130), (9, 198)]
@@ -186,6 +270,13 @@ class TestEveryPicture:
             "Probability at 1.00 s",
             "Predicted label",
             "True label",
+            "Unit\n(sorted)",
+            "Hidden state",
+            "Gate\n(1 = open)",
+            "Log-odds\n(nats)",
+            "People in the circle",
+            "People ago",
+            "Gradient norm\n(last = 1)",
             "Epoch",
             "Loss (nats)",
             "Accuracy (fraction)",
@@ -207,7 +298,7 @@ class TestPrediction:
     def test_panels_are_as_wide_as_the_names_count_on(self):
         for peak in (0.01, 0.08, 0.5, 1):  # Ticks with more digits make it narrower.
             panel = prediction(waveform=np.full(RATE, peak, np.float32)).axes[2]
-            assert panel.get_position().width * plots.WIDTH >= plots.PANEL
+            assert panel.get_position().width * style.WIDTH >= panels.PANEL
 
     def test_coefficients_are_standardized(self):
         heat_map = prediction().axes[1].images[0]
@@ -221,7 +312,7 @@ class TestPrediction:
         panel = prediction().axes[2]
         assert {text.get_text() for text in panel.texts} == {"_silence_", "yes", "no"}
         colours = {line.get_color() for line in panel.lines}
-        assert {text.get_color() for text in panel.texts} == colours - {plots.PALE}
+        assert {text.get_color() for text in panel.texts} == colours - {style.PALE}
 
     def test_a_word_said_twice_is_named_twice(self):
         figure = prediction(n=200, seconds=4.0, bumps=[(11, 50), (11, 150)])
@@ -263,6 +354,58 @@ class TestPrediction:
     def test_bad_input(self, changes, message):
         with pytest.raises(ValueError, match=message):
             prediction(**changes)
+
+
+class TestExplanation:
+    def test_panels_share_a_time_axis_and_mark_the_decision(self):
+        result = trace(("gru", "lstm"), bumps=[(3, 5), (2, 20)])
+        figure = plots.explanation(result, influence())
+        assert len(figure.axes) == 8  # sound, MFCC, two layers with their gates, answers, influence
+        assert {axes.get_xlim() for axes in figure.axes} == {(0, 1)}
+        since = result.decision().since
+        for axes in figure.axes:
+            assert any(list(line.get_xdata()) == [since, since] for line in axes.lines)
+
+    def test_heat_maps_hold_the_states_and_gates_their_means(self):
+        result = trace(("gru",))
+        figure = plots.explanation(result)
+        heat_map, gates = figure.axes[2].images[0], figure.axes[3]
+        layer = result.recurrent[0]
+        order = memory.order_units(layer.states)
+        np.testing.assert_array_equal(heat_map.get_array(), layer.states[:, order].T)
+        for line, gate in zip(gates.lines, layer.gates.values(), strict=False):
+            np.testing.assert_allclose(line.get_ydata(), gate.mean(axis=1))
+
+    def test_a_network_that_answers_once_shows_bars_and_says_why(self):
+        figure = explanation(once=True, bumps=[(2, 0)], notes=(NOTE,))
+        assert len(figure.axes[2].patches) == len(WORDS_12)
+        assert figure.get_supxlabel() == NOTE
+
+    def test_units_that_behave_alike_are_neighbours(self):
+        steps = np.linspace(0, 2, 40)[:, None]
+        phases = np.random.default_rng(0).permutation(np.linspace(0, 2 * np.pi, 30, endpoint=False))
+        order = memory.order_units(np.sin(2 * np.pi * steps + phases).astype(np.float32))
+        turn = np.diff(np.append(phases[order], phases[order[0]])) % (2 * np.pi)
+        step = np.minimum(turn, 2 * np.pi - turn)
+        np.testing.assert_allclose(step, 2 * np.pi / 30, atol=1e-5)
+
+    @pytest.mark.parametrize("shape", [(5, 1), (1, 4), (3, 2)])
+    def test_any_states_have_an_order(self, shape):
+        order = memory.order_units(np.zeros(shape, np.float32))
+        assert sorted(order) == list(range(shape[1]))
+
+    def test_of_a_file(self, tiny_model, sample):
+        path = sorted((sample / "yes").glob("*.wav"))[0]
+        figure = plots.explained(tiny_model, path)
+        assert figure.get_suptitle().startswith(f"{path.name}: tiny hears")
+        assert figure.axes[0].get_xlim() == (0, 1)
+
+    def test_of_a_long_file_around_the_decision(self, tiny_model, sample):
+        figure = plots.explained(tiny_model, sample / "stream.wav", at=5.0)
+        assert "from 2.50 s on" in figure.get_suptitle()
+        np.testing.assert_allclose(figure.axes[0].get_xlim(), (0, 3), atol=0.04)
+        most_certain = plots.explained(tiny_model, sample / "stream.wav")
+        assert most_certain.axes[0].get_xlim()[1] <= 3.04
 
 
 class TestConfusionMatrix:
@@ -401,6 +544,12 @@ class TestSave:
             assert image.format == "PNG"
             assert image.width == 1200
             assert set(image.info) == {"dpi"}
+
+    def test_bytes_are_those_of_the_file(self, tmp_path):
+        plots.save(history(3), tmp_path / "history.png")
+        assert plots.png(history(3)) == (tmp_path / "history.png").read_bytes()
+        with Image.open(io.BytesIO(plots.png(history(3), dpi=75))) as image:
+            assert image.width == 600
 
     def test_other_formats(self, tmp_path):
         with pytest.raises(ValueError, match=r"must end in .png. Received: .*history.pdf"):

@@ -667,17 +667,16 @@ def _show_files(bundle: Bundle) -> None:
         f"[bold]{bundle.name}[/] in {bundle.path}, measured on {files['n']:,} clips "
         f"({files['protocol']})"
     )
-    table = Table(box=None, pad_edge=True, header_style="dim")
-    table.add_column("file")
-    for column in ("size", "accuracy", "points", "agrees", "10 min", "call", "p99", "memory"):
-        table.add_column(column, justify="right")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("file", no_wrap=True)
+    for column in ("size", "accuracy", "points", "10 min", "call", "p99", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, row in files["measured"].items():
         table.add_row(
-            f"{name}.tflite",
+            name,
             f"{row['size'] / 1e3:,.0f} kB",
             f"{row['accuracy']:.2%}",
             f"{100 * row['difference']:+.2f}",
-            f"{row['agreement']:.2%}",
             _percent(row["late_agreement"]),
             f"{1e6 * row['median_latency']:,.0f} us",
             f"{1e6 * row['p99_latency']:,.0f} us",
@@ -685,8 +684,8 @@ def _show_files(bundle: Bundle) -> None:
         )
     console.print(table)
     console.print(
-        "  [dim]points: against the Keras network; agrees: with it on the best label; 10 min:\n"
-        "  with stream.tflite in the last minute of ten; call: median, one thread[/]"
+        "[dim]points: against the Keras network; 10 min: agrees with stream.tflite in the last\n"
+        "minute of ten; call: the median of one, on one thread[/]"
     )
 
 

@@ -1,0 +1,365 @@
+"""The ice breaker as an experiment: how far back does a network remember?
+
+A circle of people, each says a name. In one game a newcomer repeats all names in order; in the
+other one name is marked when it is said and asked for after many more. Four networks play:
+
+    window    sees the last few people at once: feedforward, its memory ends at its edge
+    rnn       Elman's network: what it remembers it must carry through every step
+    gru lstm  gates decide when to write, keep and forget
+
+Measured are the accuracy against the length of the circle and against the distance of the name,
+and the gradient norm through time: what is left, so many steps back, of the signal that teaches
+(Hochreiter 1991; Bengio, Simard and Frasconi 1994).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+from echoic import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Floats = npt.NDArray[np.float64]
+
+NETWORKS = {"window": None, "rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
+"""The players, and the layer that each remembers with."""
+
+REACHED = 0.9
+"""Accuracy from which on a name counts as remembered."""
+
+TRIALS = 200
+"""Circles for each length and for each distance at which accuracy is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryConfig:
+    """What is played, and by whom.
+
+    Attributes
+    ----------
+    names
+        How many different names there are.
+    people
+        The longest circle whose names are to be repeated in order.
+    distance
+        The farthest name that is asked for, in people ago.
+    window
+        People that the feedforward network sees at once, the one who asks among them.
+    units
+        Hidden units of each network.
+    steps, batch_size
+        Training: how many batches of how many circles.
+    learning_rate
+        Of Adam with a cosine decay; a SimpleRNN, which large steps throw off, takes half.
+    seed
+        Of the circles and of the weights.
+    """
+
+    names: int = 8
+    people: int = 6
+    distance: int = 32
+    window: int = 5
+    units: int = 48
+    steps: int = 800
+    batch_size: int = 64
+    learning_rate: float = 1e-2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"names": 2, "seed": 0}
+        for name in ("names", "people", "distance", "window", "units", "steps", "batch_size"):
+            value = getattr(self, name)
+            if value < least.get(name, 1):
+                raise ValueError(
+                    f"Expected MemoryConfig.{name} from {least.get(name, 1)} on, received {value}."
+                )
+
+    def name_of(self, kind: str) -> str:
+        """What a network is called where people read it."""
+        called = {"rnn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
+        return called.get(kind, f"window of {self.window}")
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """How far four networks remember; make one with `measure`.
+
+    Attributes
+    ----------
+    config
+        What was played.
+    in_order
+        By network the part of names repeated rightly, shape (people,): entry k is of circles of
+        k + 1 people.
+    on_request
+        By network the part of answers that were right, shape (distance,): entry k is of names
+        said k + 1 people before the question.
+    gradients, fresh_gradients
+        By recurrent network the norm of the gradient of the right answer's logit by the whole
+        state so many people before the question, over that by the state at the question; shape
+        (distance + 1,), after training and before. The mean over circles is geometric.
+    parameters
+        By network, number of weights in the game on request.
+    """
+
+    config: MemoryConfig
+    in_order: Mapping[str, Floats]
+    on_request: Mapping[str, Floats]
+    gradients: Mapping[str, Floats]
+    fresh_gradients: Mapping[str, Floats]
+    parameters: Mapping[str, int]
+
+    def reach(self, kind: str) -> int:
+        """Return the distance (people) up to which a network is right nine times in ten."""
+        forgotten = np.flatnonzero(self.on_request[kind] < REACHED)
+        return int(forgotten[0]) if len(forgotten) else self.config.distance
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the table: a row a network, as plain data."""
+        far = self.config.distance
+        return [
+            {
+                "network": self.config.name_of(kind),
+                "parameters": self.parameters[kind],
+                "in_order": [round(float(a), 3) for a in self.in_order[kind]],
+                "on_request": [round(float(a), 3) for a in self.on_request[kind]],
+                "reach": self.reach(kind),
+                "gradient": float(f"{self.gradients[kind][far]:.2g}")
+                if kind in self.gradients
+                else None,
+            }
+            for kind in NETWORKS
+        ]
+
+    def figure(self) -> Figure:
+        """Draw the curves: see `plots.recall`."""
+        return plots.recall(self, title="Who said what? How far four networks remember")
+
+
+def measure(
+    config: MemoryConfig | None = None, *, on_progress: Callable[[int, int], None] | None = None
+) -> Memory:
+    """Let the four networks learn both games, and measure what they remember.
+
+    Parameters
+    ----------
+    config
+        Defaults to ``MemoryConfig()``, which takes about a minute and a half on two cores.
+    on_progress
+        Called with the batches done and their number.
+
+    Raises
+    ------
+    ValueError
+        Keras runs on another backend than TensorFlow, which gives the gradients.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Expected Keras to run on TensorFlow, received {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow."
+        )
+    config = config or MemoryConfig()
+    in_order, on_request, parameters = {}, {}, {}
+    gradients, fresh = {}, {}
+    total = 2 * len(NETWORKS) * config.steps
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if on_progress and (done % 20 == 0 or done == total):
+            on_progress(done, total)
+
+    for kind in NETWORKS:
+        network = build(kind, config)
+        _train(network, kind, config, circle_in_order, count)
+        in_order[kind] = _accuracy_in_order(network, config)
+        network = build(kind, config)
+        parameters[kind] = network.count_params()
+        if kind != "window":
+            fresh[kind] = _gradients(network, config)
+        _train(network, kind, config, circle_on_request, count)
+        on_request[kind] = _accuracy_on_request(network, config)
+        if kind != "window":
+            gradients[kind] = _gradients(network, config)
+    return Memory(config, in_order, on_request, gradients, fresh, parameters)
+
+
+def build(kind: str, config: MemoryConfig) -> keras.Model:
+    """Build one of the players with fresh, seeded weights.
+
+    Returns
+    -------
+    keras.Model
+        (batch, steps, names + 2) to logits (batch, steps, names).
+    """
+    if kind not in NETWORKS:
+        raise ValueError(f"Expected one of {', '.join(NETWORKS)}, received {kind!r}.")
+    keras.utils.set_random_seed(config.seed)
+    x = heard = keras.Input((None, config.names + 2))
+    if kind == "window":
+        x = layers.ZeroPadding1D((config.window - 1, 0))(x)
+        x = layers.Conv1D(2 * config.units, config.window, activation="relu")(x)
+        x = layers.Dense(config.units, activation="relu")(x)
+    else:
+        x = NETWORKS[kind](config.units, return_sequences=True, name="memory")(x)
+    return keras.Model(heard, layers.Dense(config.names, name="answer")(x), name=kind)
+
+
+# --- the games: each gives what is heard, the right names, and where they count -------------------
+
+Circles = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float32]]
+
+
+def circle_in_order(
+    rng: np.random.Generator, config: MemoryConfig, people: npt.NDArray[np.int64] | None = None
+) -> Circles:
+    """Everyone says a name, then all names are to be repeated.
+
+    Parameters
+    ----------
+    people
+        How many there are in each circle, shape (n,); drawn, where not given.
+
+    Returns
+    -------
+    heard : float32 array of shape (n, 2 * config.people, names + 2)
+        The name as one of ``names``, then whether somebody speaks, then whether a name is due.
+        Circles shorter than ``config.people`` begin later, after zeros.
+    names : int64 array of shape (n, 2 * config.people)
+        The name that is due.
+    weights : float32 array of shape (n, 2 * config.people)
+        1 where one is due, else 0.
+    """
+    if people is None:
+        people = rng.integers(1, config.people + 1, config.batch_size)
+    n, longest = len(people), config.people
+    said = rng.integers(0, config.names, (n, longest))
+    place = np.arange(2 * longest)
+    begin = 2 * (longest - people)[:, None]
+    turn = place - begin  # of the speaker, from 0; below 0 nobody is there yet
+    speaks = (turn >= 0) & (turn < people[:, None])
+    due = turn >= people[:, None]
+    names = np.take_along_axis(said, np.where(speaks, turn, turn - people[:, None]) % longest, 1)
+    heard = np.zeros((n, 2 * longest, config.names + 2), np.float32)
+    heard[..., : config.names] = np.eye(config.names)[names] * speaks[..., None]
+    heard[..., -2], heard[..., -1] = speaks, due
+    return heard, names, due.astype(np.float32)
+
+
+def circle_on_request(
+    rng: np.random.Generator, config: MemoryConfig, ago: npt.NDArray[np.int64] | None = None
+) -> Circles:
+    """One name is marked when it is said, and asked for at the end.
+
+    Parameters
+    ----------
+    ago
+        How many people before the question it was said, shape (n,); drawn, where not given.
+
+    Returns
+    -------
+    heard : float32 array of shape (n, config.distance + 2, names + 2)
+        The name as one of ``names``, then whether it is marked, then whether it is asked for.
+    names : int64 array of shape (n, config.distance + 2)
+        The marked name.
+    weights : float32 array of shape (n, config.distance + 2)
+        1 at the question, the last step.
+    """
+    if ago is None:
+        # As often from one to two people ago as from sixteen to thirty-two: near names teach how.
+        octave = rng.uniform(0, np.log(config.distance + 1), config.batch_size)
+        ago = np.exp(octave).astype(np.int64)
+    n, steps = len(ago), config.distance + 2
+    said = rng.integers(0, config.names, (n, steps))
+    heard = np.zeros((n, steps, config.names + 2), np.float32)
+    heard[:, :-1, : config.names] = np.eye(config.names)[said[:, :-1]]
+    marked = steps - 1 - ago
+    heard[np.arange(n), marked, -2] = 1
+    heard[:, -1, -1] = 1
+    names = np.repeat(said[np.arange(n), marked][:, None], steps, axis=1)
+    weights = np.zeros((n, steps), np.float32)
+    weights[:, -1] = 1
+    return heard, names, weights
+
+
+# --- learning and measuring ----------------------------------------------------------------------
+
+
+def _train(
+    network: keras.Model,
+    kind: str,
+    config: MemoryConfig,
+    circle: Callable[[np.random.Generator, MemoryConfig], Circles],
+    count: Callable[[], None],
+) -> None:
+    rate = config.learning_rate / (2 if kind == "rnn" else 1)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, config.steps)
+    network.compile(
+        keras.optimizers.Adam(schedule, clipnorm=1.0),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    rng = np.random.default_rng(config.seed)
+    for _ in range(config.steps):
+        heard, names, weights = circle(rng, config)
+        # The mean over what is due: Keras divides by all steps.
+        network.train_on_batch(heard, names, sample_weight=weights * weights.size / weights.sum())
+        count()
+
+
+def _answers(network: keras.Model, heard: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    return ops.convert_to_numpy(network(heard, training=False)).argmax(axis=-1)
+
+
+def _accuracy_in_order(network: keras.Model, config: MemoryConfig) -> Floats:
+    rng = np.random.default_rng(config.seed + 1)
+    accuracy = []
+    for people in range(1, config.people + 1):
+        heard, names, due = circle_in_order(rng, config, np.full(TRIALS, people))
+        accuracy.append(np.mean((_answers(network, heard) == names)[due > 0]))
+    return np.array(accuracy)
+
+
+def _accuracy_on_request(network: keras.Model, config: MemoryConfig) -> Floats:
+    rng = np.random.default_rng(config.seed + 1)
+    ago = np.repeat(np.arange(1, config.distance + 1), TRIALS)
+    heard, names, _ = circle_on_request(rng, config, ago)
+    right = _answers(network, heard)[:, -1] == names[:, -1]
+    return np.asarray(right.reshape(config.distance, TRIALS).mean(axis=1))
+
+
+def _gradients(network: keras.Model, config: MemoryConfig) -> Floats:
+    """Gradient norms through time, with the marked name as far away as can be."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(config.seed + 2)
+    ago = np.full(config.batch_size, config.distance)
+    heard, names, _ = circle_on_request(rng, config, ago)
+    cell = network.get_layer("memory").cell
+    states = [tf.zeros((len(heard), config.units)) for _ in np.ravel(cell.state_size)]
+    past = []
+    with tf.GradientTape() as tape:
+        for x in np.swapaxes(heard, 0, 1):
+            tape.watch(states)
+            past.append(states)
+            _, states = cell(tf.constant(x), states)
+        tape.watch(states)
+        past.append(states)
+        shown = states[0]  # the hidden state is what the answer reads
+        logits = network.get_layer("answer")(shown)
+        right = tf.reduce_sum(tf.gather(logits, names[:, -1], axis=1, batch_dims=1))
+    slopes = tape.gradient(right, past, unconnected_gradients="zero")
+    norms = np.array([np.linalg.norm(np.concatenate(parts, axis=1), axis=1) for parts in slopes])
+    tiny = np.finfo(np.float32).tiny  # a gradient that has vanished altogether has a logarithm too
+    mean = np.exp(np.log(np.maximum(norms, tiny)).mean(axis=1))[::-1]  # nearest first
+    return np.asarray(mean[: config.distance + 1] / mean[0])

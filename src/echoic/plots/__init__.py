@@ -1,0 +1,34 @@
+"""Pictures: what a recognizer heard, how it learned, where it errs, what it remembers.
+
+clips.py    prediction, recording, augmentations     from sound to word
+scores.py   confusion_matrix, history, det_curve     figures as pictures
+memory.py   explanation, explained, recall           inside a network
+panels.py   style.py                                 what they share
+
+Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it and `png`
+gives its bytes. None touches `pyplot`, its windows or the reader's settings, so a picture comes
+out the same in a script, a notebook or a test. matplotlib is imported with the first picture.
+
+Colours are those of Okabe and Ito, which readers with any colour vision can tell apart
+(M. Okabe and K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/color/).
+"""
+
+from echoic.plots.clips import augmentations, augmented, prediction, recording
+from echoic.plots.memory import explained, explanation, recall
+from echoic.plots.scores import confusion_matrix, det_curve, history
+from echoic.plots.style import png, save
+
+__all__ = [
+    "augmentations",
+    "augmented",
+    "confusion_matrix",
+    "det_curve",
+    "explained",
+    "explanation",
+    "history",
+    "png",
+    "prediction",
+    "recall",
+    "recording",
+    "save",
+]
