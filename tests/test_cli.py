@@ -36,7 +36,17 @@ def test_version():
     assert re.fullmatch(r"echoic \d+\.\d+\.\d+\n", echoic("--version").stdout)
 
 
-@pytest.mark.parametrize("arguments", [["nothing"], ["predict"], ["train", "gru", "--epochs", "5"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing"],
+        ["predict"],
+        ["train", "gru", "--epochs", "5"],
+        ["listen", "--realtime"],
+        ["listen", "--threshold", "2"],
+        ["listen", "--wav", "data/sample/stream.wav", "--device", "0"],
+    ],
+)
 def test_wrong_usage_ends_with_2(arguments):
     done = echoic(*arguments)
     assert done.returncode == 2
@@ -50,6 +60,8 @@ def test_wrong_usage_ends_with_2(arguments):
         (["predict", "nothing.wav"], "No such recording: nothing.wav"),
         (["predict", "README.md", "-m", "nothing"], "No model 'nothing'"),
         (["plot", "nothing.wav"], "No such recording"),
+        (["listen", "--wav", "nothing.wav"], "No such recording: nothing.wav"),
+        (["listen", "--wav", "data/sample/stream.wav", "-m", "nothing"], "No model 'nothing'"),
         (["evaluate", "--data", "nothing"], "No data set at nothing"),
         (["evaluate", "--test-set", "nothing"], "echoic download --test-set"),
         (["train", "nothing"], "No recipe 'nothing'"),

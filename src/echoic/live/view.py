@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -156,7 +158,7 @@ class View(Output):
             *self._strip(width, status.time, glyphs),
             self._path(status, glyphs),
         ]
-        yield Panel(
+        panel = Panel(
             Group(*parts),
             title=Text(f"echoic {self._name}", style="bold"),
             title_align="left",
@@ -165,6 +167,12 @@ class View(Output):
             border_style="dim",
             width=options.max_width,
         )
+        if not options.ascii_only:
+            yield panel
+            return
+        # Names of devices and words are whatever they are; a terminal must not end the listening.
+        for segment in console.render(panel, options):
+            yield Segment("".join(map(_as_ascii, segment.text)), segment.style, segment.control)
 
     def _event(self, status: Status) -> Event | None:
         if not self._events:
@@ -189,7 +197,7 @@ class View(Output):
         shown: Sequence[int] = range(len(labels))
         if rows < len(labels):
             shown = np.argsort(-probabilities, kind="stable")[:rows].tolist()
-        name_width = min(max(map(len, labels)), 12)
+        name_width = min(max(map(cell_len, labels)), 12)
         bar_width = width - name_width - 6
         fresh = {d.label for d in self._detections if now - d.time < FRESH_SECONDS}
         lines = Text()
@@ -199,7 +207,7 @@ class View(Output):
             style = "bold green" if label in fresh else "dim" if mark is None else "cyan"
             name_style = style if mark is None or label in fresh else ""
             lines.append("\n" if row else "")
-            lines.append(f"{_cut(label, name_width):<{name_width}} ", style=name_style)
+            lines.append(f"{set_cell_size(label, name_width)} ", style=name_style)
             lines.append_text(_bar(p, bar_width, style, glyphs, mark=mark))
             lines.append(f" {p:4.0%}", style=name_style if p >= 0.005 else "dim")
         return lines
@@ -216,7 +224,9 @@ class View(Output):
             is_fresh = now - d.time < FRESH_SECONDS
             lines.append("\n" if row else "")
             lines.append(f"{_clock(d.time, tenths=True):>8}  ", style="dim")
-            lines.append(f"{_cut(d.label, 10):<10} ", style="bold green" if is_fresh else "bold")
+            lines.append(
+                f"{set_cell_size(d.label, 10)} ", style="bold green" if is_fresh else "bold"
+            )
             lines.append(f"{d.confidence:4.0%}", style="" if is_fresh else "dim")
         return lines
 
@@ -317,12 +327,14 @@ def _bar(share: float, width: int, style: str, glyphs: Glyphs, *, mark: float | 
     return text
 
 
+def _as_ascii(character: str) -> str:
+    if character.isascii():
+        return character
+    return {"\N{NO-BREAK SPACE}": " ", "…": "~"}.get(character, "?" * cell_len(character))
+
+
 def _share(decibels: float) -> float:
     return min(max((decibels - FLOOR) / (CEILING - FLOOR), 0.0), 1.0)
-
-
-def _cut(label: str, width: int) -> str:
-    return label if len(label) <= width else label[: width - 1] + "~"
 
 
 def _clock(seconds: float, *, tenths: bool = False) -> str:
