@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ class Levels:
             mean = self.waiting[: self.step].mean()
             self.waiting = self.waiting[self.step :]
             self.steps += 1
-            row = np.full(4, 0.01, np.float32)
+            row = np.full(len(self.labels), 0.03 / (len(self.labels) - 1), np.float32)
             row[2 if mean > 0.3 else 3 if mean < -0.3 else 0] = 0.97
             found.append(Posterior(self.steps * self.step_seconds, row))
         return found
@@ -358,13 +359,19 @@ class TestView:
     def test_before_a_word_it_says_what_to_say(self):
         assert any("Say one of: yes, no" in line for line in drawn(a_view(WORDS[:8000])[0]))
 
-    def test_a_low_terminal_shows_the_most_probable_labels(self):
-        view, _ = a_view(WORDS[: int(1.3 * RATE)])
-        lines = drawn(view, height=14)
-        assert len(lines) <= 14
-        rows = [line for line in lines if "%" in line and "0:0" not in line]
-        assert len(rows) <= 3
-        assert any("yes" in line for line in lines)
+    @pytest.mark.parametrize("width", [60, 100])
+    @pytest.mark.parametrize("height", [16, 20, 24])
+    def test_a_low_terminal_shows_the_most_probable_labels(self, width, height):
+        labels = ("_silence_", "_unknown_", "yes", "no", *(f"word{i}" for i in range(31)))
+        view, listener = a_view(
+            WORDS[: int(1.3 * RATE)], labels=labels, device_rate=48_000, overflows=3, restarts=1
+        )
+        listener.tell(Event(1.2, "muted", "The microphone seems to be muted; see its switch."))
+        lines = drawn(view, width=width, height=height)
+        assert len(lines) == height
+        assert lines[-1].startswith("╰")
+        bars = lines[next(i for i, line in enumerate(lines) if "yes" in line and "%" in line)]
+        assert "97%" in bars
 
     def test_without_unicode_it_is_ascii(self):
         view, _ = a_view(device_rate=48_000, device="Größe 麦克风 " * 9)
@@ -386,6 +393,16 @@ class TestView:
         assert "\x1b[1A" in written
         assert written.index("\x1b[?25l") < written.index("\x1b[?25h")
         assert "no" in written.split("\x1b[1A")[-1]
+
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_only_on_a_terminal_stderr_is_put_aside(self, monkeypatch, capfd, terminal):
+        stderr = SimpleNamespace(isatty=lambda: terminal)
+        monkeypatch.setattr("sys.__stderr__", stderr)
+        console = Console(file=io.StringIO(), width=80, force_terminal=True)
+        with View(Listener(Levels()), Fixed(), name="gru-12", console=console):
+            os.write(2, b"ALSA lib: underrun ")
+        os.write(2, b"afterwards")
+        assert capfd.readouterr().err == ("" if terminal else "ALSA lib: underrun ") + "afterwards"
 
 
 @pytest.fixture(scope="module")
@@ -548,6 +565,33 @@ class TestMicrophone:
         assert np.array_equal(played, whole[: seconds * RATE])
         found = [(instant - offset / RATE, label) for instant, label in parsed(out)]
         assert_true(found, [row for row in truth if row[1] + 1 < seconds])
+
+    def test_goes_on_after_a_loss_and_says_so(self, virtual_microphone, sample, truth):
+        whole = audio.to_int16(audio.read(sample / "stream.wav"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "echoic", "listen", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert "Listening to" in process.stderr.readline()
+            virtual_microphone.kill()
+            # PortAudio has its say there, too.
+            gone = next(line for line in process.stderr if "is gone" in line)
+            virtual_microphone.start()
+            back = next(line for line in process.stderr if "is back" in line)
+            virtual_microphone.play(whole[: 4 * RATE]).wait(timeout=60)
+            time.sleep(1.0)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+        assert process.returncode == 130, err
+        assert gone.endswith("The recognizer begins anew.\n")
+        assert "is back after" in back
+        assert [label for _, label in parsed(out)] == ["yes", "left"]
 
     def test_a_sound_system_that_hangs_at_the_start_does_not_hold_it(self, virtual_microphone):
         virtual_microphone.freeze()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -42,8 +44,8 @@ NOTICE_SECONDS = 10.0
 FRESH_SECONDS = 0.8
 """How long (s) a word stands out."""
 
-OTHER_ROWS = 12
-"""Rows of the picture beside the bars."""
+OTHER_ROWS = 9
+"""Rows of the picture beside the bars and what wraps: the frame, state, level, strip, spaces."""
 
 RECENT_WIDTH = 26
 """Columns of the list of recent words; with less than twice that, there is only the strip."""
@@ -104,9 +106,11 @@ class View(Output):
         self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
         self._drawn = 0.0
         self._live: Live | None = None
+        self._stderr: int | None = None
         if console:
             self._live = Live(self, console=console, auto_refresh=False)
             self._live.start()
+            self._stderr = _put_stderr_aside()
 
     def hear(self, block: Block, detections: Sequence[Detection]) -> None:
         self._detections.extend(detections)
@@ -132,6 +136,10 @@ class View(Output):
         if self._live:
             self._draw()
             self._live.stop()
+        if self._stderr is not None:
+            os.dup2(self._stderr, 2)
+            os.close(self._stderr)
+            self._stderr = None
 
     def _draw(self) -> None:
         if self._live:
@@ -142,21 +150,23 @@ class View(Output):
         glyphs = ASCII if options.ascii_only else UNICODE
         status = self._source.status
         width = max(options.max_width - 4, 20)
-        parts: list[RenderableType] = [
-            _state(status, glyphs),
-            _meter(status, width, glyphs),
-        ]
+        path = self._path(status, glyphs)
+        wrapping = [path]
+        parts: list[RenderableType] = [_state(status, glyphs), _meter(status, width, glyphs)]
         if event := self._event(status):
             style = "dim" if event.kind == "live" else "yellow"
-            parts.append(Text(f"{event.time:.1f} s  {event.message}", style=style))
+            notice = Text(f"{event.time:.1f} s  {event.message}", style=style)
+            wrapping.append(notice)
+            parts.append(notice)
         height = (options.height or console.height) - OTHER_ROWS
+        height -= sum(len(text.wrap(console, width)) for text in wrapping)
         rows = min(len(self._listener.labels), max(height, 3))
         parts += [
             "",
             self._words(rows, width, status.time, glyphs),
             "",
             *self._strip(width, status.time, glyphs),
-            self._path(status, glyphs),
+            path,
         ]
         panel = Panel(
             Group(*parts),
@@ -288,6 +298,23 @@ class View(Output):
                 item.replace(" ", "\N{NO-BREAK SPACE}"), style="yellow" if alarming else "dim"
             )
         return text
+
+
+def _put_stderr_aside() -> int | None:
+    """Keep what PortAudio and ALSA write to the terminal out of the picture; give what to restore.
+
+    A stderr that is no terminal stays as it is: somebody wants to read it.
+    """
+    if sys.__stderr__ is None or not sys.__stderr__.isatty():
+        return None
+    try:
+        stderr = os.dup(2)
+    except OSError:  # a process without a console
+        return None
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    return stderr
 
 
 def _state(status: Status, glyphs: Glyphs) -> Table:
