@@ -15,6 +15,8 @@ import soundfile
 
 VERBS = (
     "predict",
+    "listen",
+    "doctor",
     "plot",
     "explain",
     "memory",
@@ -55,6 +57,9 @@ def test_version():
         ["evaluate", "--endless"],
         ["evaluate", "--negatives", "tests"],
         ["evaluate", "--stream", "--endless", "--test-set", "tests"],
+        ["listen", "--realtime"],
+        ["listen", "--threshold", "2"],
+        ["listen", "--wav", "data/sample/stream.wav", "--device", "0"],
     ],
 )
 def test_wrong_usage_ends_with_2(arguments):
@@ -70,6 +75,8 @@ def test_wrong_usage_ends_with_2(arguments):
         (["predict", "nothing.wav"], "No such recording: nothing.wav"),
         (["predict", "README.md", "-m", "nothing"], "No model 'nothing'"),
         (["plot", "nothing.wav"], "No such recording"),
+        (["listen", "--wav", "nothing.wav"], "No such recording: nothing.wav"),
+        (["listen", "--wav", "data/sample/stream.wav", "-m", "nothing"], "No model 'nothing'"),
         (["evaluate", "--data", "nothing"], "No data set at nothing"),
         (["evaluate", "--test-set", "nothing"], "echoic download --test-set"),
         (["train", "nothing"], "No recipe 'nothing'"),

@@ -15,7 +15,8 @@ FLOORS = [
     {"features"},
     {"frontend", "models", "streaming", "augmentation", "decoder", "metrics"},
     {"bundle", "speech_commands", "microphone"},
-    {"training", "evaluation", "export", "recognizer", "assistant", "plots", "inspect", "memory"},
+    {"training", "evaluation", "export", "recognizer", "assistant", "plots", "inspect", "memory"}
+    | {"live", "doctor"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -6,12 +6,13 @@ lines and nothing else; whatever is meant for people goes to stderr.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from echoic.bundle import Bundle
+    from echoic.doctor import Check
     from echoic.evaluation import EndlessEvaluation, Evaluation, StreamEvaluation
     from echoic.evaluation.reports import Result
+    from echoic.live import Clips, Listener, Output
     from echoic.memory import Memory
+    from echoic.microphone import Source
     from echoic.recognizer import Prediction
     from echoic.speech_commands import SplitName
 
@@ -39,13 +43,18 @@ class Verbs(TyperGroup):
     """Turns what went wrong into a line on stderr and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
+        from echoic.microphone import MicrophoneError
         from echoic.speech_commands.archives import DownloadError
 
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
-        except (OSError, ValueError, DownloadError) as error:
+        except BrokenPipeError:
+            # Whoever read stdout has read enough; what is left in its buffer goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (OSError, ValueError, DownloadError, MicrophoneError) as error:
             if os.environ.get("ECHOIC_DEBUG"):
                 raise
             print(f"echoic: {error}", file=sys.stderr)
@@ -82,6 +91,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout, 
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", help="A model's folder or name.", show_default="gru-12"),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        "-d",
+        help="A microphone: its number or a part of its name.",
+        show_default="the system's",
+    ),
 ]
 ModelArgument = Annotated[
     str | None, typer.Argument(help="A model's folder or name.", show_default="gru-12")
@@ -140,6 +158,92 @@ def predict(
             _show_predictions(path, predictions)
     if failed:
         print(f"echoic: {failed} of {len(paths)} recordings failed.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def listen(
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="List the microphones, and end.")
+    ] = False,
+    wav: Annotated[
+        Path | None, typer.Option(help="Hear a recording in place of the microphone.")
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="With --wav: at the speed of sound as it was.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="Probability that a word needs.", show_default="the model's"
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Keep a second of sound around each word in this folder.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Write all sound to this file (WAV).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Name words as they are spoken. No audio leaves the machine; Ctrl-C ends."""
+    if wav and (device is not None or list_devices):
+        raise typer.BadParameter("Expected one of --wav and a microphone.")
+    if realtime and not wav:
+        raise typer.BadParameter("Expected --wav with --realtime.")
+    if list_devices:
+        _show_devices(as_json=as_json)
+        return
+    from echoic.audio import SAMPLE_RATE
+    from echoic.bundle import Bundle
+    from echoic.live import Clips, JsonLines, Listener, Recording, ask, with_threshold
+    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.recognizer import StreamingRecognizer
+
+    bundle = Bundle.load(model)
+    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    listener = Listener(stream, config=with_threshold(bundle.decoder, threshold))
+    source: Source
+    if wav:
+        source = FileSource(wav, realtime=realtime)
+    else:
+        backend = ask(portaudio.load)
+        source = Microphone(device, on_event=listener.tell, backend=backend)
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        if record:
+            stack.callback(print, f"All sound is in {record}.", file=sys.stderr)
+            listener.outputs.append(stack.enter_context(Recording(record)))
+        if save:
+            clips = Clips(save)
+            stack.callback(_show_clips, clips)
+            listener.outputs.append(stack.enter_context(clips))
+        show = JsonLines() if as_json else _live_output(listener, source, bundle.name)
+        listener.outputs.append(stack.enter_context(show))
+        listener.listen(source)
+
+
+@app.command()
+def doctor(
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    data: Annotated[Path, typer.Option(help="Where the data set should be.")] = DATA,
+    level: Annotated[
+        bool, typer.Option("--level/--no-level", help="Listen to the microphone for two seconds.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Look at all that listening needs, and say what to do where it is not there."""
+    from echoic.doctor import examine
+
+    broken = False
+    for check in examine(model, device=device, data=data, seconds=2.0 if level else None):
+        broken |= check.state == "broken"
+        if as_json:
+            _print_json(dataclasses.asdict(check))
+        else:
+            _show_check(check)
+    if broken:
         raise typer.Exit(1)
 
 
@@ -481,6 +585,58 @@ def _show_predictions(path: Path, predictions: list[Prediction]) -> None:
         )
     if not words:
         console.print("  [dim]no word; --json lists what each window heard[/]")
+
+
+def _live_output(listener: Listener, source: Source, name: str) -> Output:
+    """The view where a terminal can show it, else lines."""
+    console = _console()
+    if not console.is_terminal or console.is_dumb_terminal:
+        from echoic.live import Lines
+
+        return Lines()
+    from echoic.live.view import View
+
+    return View(listener, source, name=name, console=console)
+
+
+def _show_clips(clips: Clips) -> None:
+    n = len(clips.saved)
+    print(f"{n} clip{'' if n == 1 else 's'} kept in {clips.folder}.", file=sys.stderr)
+
+
+def _show_devices(*, as_json: bool) -> None:
+    from rich.markup import escape
+
+    from echoic import microphone
+    from echoic.live import ask
+
+    console = _console()
+    if not (found := ask(microphone.devices)):
+        microphone.find_device()  # it says what to do
+    for d in found:
+        if as_json:
+            _print_json(dataclasses.asdict(d))
+        else:
+            console.print(
+                f"{'*' if d.default else ' '}{d.index:>3}  [bold]{escape(d.name)}[/]  "
+                f"[dim]{escape(d.api)}, {d.channels} ch, {d.rate:,} Hz[/]",
+                soft_wrap=True,
+            )
+    if not as_json:
+        console.print("  [dim]* is the system's default[/]")
+
+
+def _show_check(check: Check) -> None:
+    from rich.markup import escape
+
+    style = {"ok": "green", "note": "yellow", "broken": "bold red"}[check.state]
+    console = _console()
+    console.print(
+        f"[{style}]{check.state:<6}[/] [bold]{check.name:<13}[/] {escape(check.message)}",
+        soft_wrap=True,
+    )
+    if check.advice:
+        console.print(f"{'':<20} {escape(check.advice)}", soft_wrap=True)
 
 
 def _show_evaluation(name: str, result: Evaluation | EndlessEvaluation) -> None:

@@ -1,0 +1,346 @@
+"""The view in a terminal: what the model hears, how sure it is, and how the sound comes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.panel import Panel
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from echoic.audio import SAMPLE_RATE
+from echoic.decoder import Detection
+from echoic.live.listener import Listener, Output
+from echoic.microphone import Block, Event, Source, Status
+
+REFRESH_SECONDS = 1 / 12
+"""Shortest time (s) between two pictures."""
+
+COLUMN_SECONDS = 0.2
+"""Sound (s) that a column of the strip stands for."""
+
+TICK_SECONDS = 5
+"""Distance (s) of the times under the strip."""
+
+FLOOR, CEILING = -60.0, 0.0
+"""Ends of the level meter (dBFS)."""
+
+LOUD, CLIPPED = -12.0, -0.5
+"""Peaks (dBFS) from which the meter warns."""
+
+NOTICE_SECONDS = 10.0
+"""How long (s) an event that is over stays in sight."""
+
+FRESH_SECONDS = 0.8
+"""How long (s) a word stands out."""
+
+OTHER_ROWS = 12
+"""Rows of the picture beside the bars."""
+
+RECENT_WIDTH = 26
+"""Columns of the list of recent words; with less than twice that, there is only the strip."""
+
+STATES = {
+    "opening": ("opening", "yellow"),
+    "live": ("listening", "green"),
+    "muted": ("muted", "yellow"),
+    "lost": ("lost", "red"),
+    "frozen": ("hangs", "red"),
+    "closed": ("ended", "dim"),
+}
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Characters to draw with: parts of a full cell in order, and marks."""
+
+    across: str
+    up: str
+    mark: str
+    dot: str
+    hole: str
+    arrow: str
+    between: str
+
+
+UNICODE = Glyphs("▏▎▍▌▋▊▉█", "▁▂▃▄▅▆▇█", "┊", "●", "×", "→", "·")
+ASCII = Glyphs("#", ".:-=+*#", "|", "*", "x", "->", "-")
+
+
+class View(Output):
+    """Draws a listener and its source; ``console.print(view)`` shows the moment.
+
+    As an output it is redrawn in place, at most twelve times a second, until it is closed; the
+    last picture stays.
+
+    Parameters
+    ----------
+    listener
+        Gives the probabilities.
+    source
+        Gives the state of the sound.
+    name
+        The model's.
+    console
+        To draw on; None means that somebody else prints the view.
+    """
+
+    def __init__(
+        self, listener: Listener, source: Source, *, name: str, console: Console | None = None
+    ) -> None:
+        self._listener = listener
+        self._source = source
+        self._name = name
+        self._detections: deque[Detection] = deque(maxlen=64)
+        self._events: deque[Event] = deque(maxlen=1)
+        self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
+        self._drawn = 0.0
+        self._live: Live | None = None
+        if console:
+            self._live = Live(self, console=console, auto_refresh=False)
+            self._live.start()
+
+    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+        self._detections.extend(detections)
+        position = round(block.time * SAMPLE_RATE)
+        samples = block.samples
+        size = round(COLUMN_SECONDS * SAMPLE_RATE)
+        while len(samples):
+            column, inside = divmod(position, size)
+            part, samples = samples[: size - inside], samples[size - inside :]
+            position += len(part)
+            power = float(np.mean(np.square(part)))
+            if self._loudness and self._loudness[-1][0] == column:
+                power = max(power, self._loudness.pop()[1])
+            self._loudness.append((column, power))
+        if self._live and time.monotonic() - self._drawn >= REFRESH_SECONDS:
+            self._draw()
+
+    def tell(self, event: Event) -> None:
+        self._events.append(event)
+        self._draw()
+
+    def close(self) -> None:
+        if self._live:
+            self._draw()
+            self._live.stop()
+
+    def _draw(self) -> None:
+        if self._live:
+            self._live.refresh()
+            self._drawn = time.monotonic()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        glyphs = ASCII if options.ascii_only else UNICODE
+        status = self._source.status
+        width = max(options.max_width - 4, 20)
+        parts: list[RenderableType] = [
+            _state(status, glyphs),
+            _meter(status, width, glyphs),
+        ]
+        if event := self._event(status):
+            style = "dim" if event.kind == "live" else "yellow"
+            parts.append(Text(f"{event.time:.1f} s  {event.message}", style=style))
+        height = (options.height or console.height) - OTHER_ROWS
+        rows = min(len(self._listener.labels), max(height, 3))
+        parts += [
+            "",
+            self._words(rows, width, status.time, glyphs),
+            "",
+            *self._strip(width, status.time, glyphs),
+            self._path(status, glyphs),
+        ]
+        panel = Panel(
+            Group(*parts),
+            title=Text(f"echoic {self._name}", style="bold"),
+            title_align="left",
+            subtitle=Text(f"Ctrl-C ends {glyphs.between} no audio leaves this machine"),
+            subtitle_align="right",
+            border_style="dim",
+            width=options.max_width,
+        )
+        if not options.ascii_only:
+            yield panel
+            return
+        # Names of devices and words are whatever they are; a terminal must not end the listening.
+        for segment in console.render(panel, options):
+            yield Segment("".join(map(_as_ascii, segment.text)), segment.style, segment.control)
+
+    def _event(self, status: Status) -> Event | None:
+        if not self._events:
+            return None
+        (event,) = self._events
+        over = status.state in ("live", "closed") and status.time - event.time > NOTICE_SECONDS
+        return None if over else event
+
+    def _words(self, rows: int, width: int, now: float, glyphs: Glyphs) -> RenderableType:
+        if width < 2 * RECENT_WIDTH:
+            return self._bars(rows, width, now, glyphs)
+        left = width - RECENT_WIDTH
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=left - 2, no_wrap=True)
+        grid.add_column(width=RECENT_WIDTH)
+        grid.add_row(self._bars(rows, left - 2, now, glyphs), self._recent(rows, now))
+        return grid
+
+    def _bars(self, rows: int, width: int, now: float, glyphs: Glyphs) -> Text:
+        labels, thresholds = self._listener.labels, self._listener.thresholds
+        probabilities = self._listener.probabilities
+        shown: Sequence[int] = range(len(labels))
+        if rows < len(labels):
+            shown = np.argsort(-probabilities, kind="stable")[:rows].tolist()
+        name_width = min(max(map(cell_len, labels)), 12)
+        bar_width = width - name_width - 6
+        fresh = {d.label for d in self._detections if now - d.time < FRESH_SECONDS}
+        lines = Text()
+        for row, i in enumerate(shown):
+            label, p = labels[i], float(probabilities[i])
+            mark = thresholds.get(label)
+            style = "bold green" if label in fresh else "dim" if mark is None else "cyan"
+            name_style = style if mark is None or label in fresh else ""
+            lines.append("\n" if row else "")
+            lines.append(f"{set_cell_size(label, name_width)} ", style=name_style)
+            lines.append_text(_bar(p, bar_width, style, glyphs, mark=mark))
+            lines.append(f" {p:4.0%}", style=name_style if p >= 0.005 else "dim")
+        return lines
+
+    def _recent(self, rows: int, now: float) -> Text:
+        if not self._detections:
+            words = ", ".join(self._listener.thresholds)
+            hint = Text(f"Say one of: {words}", style="dim")
+            hint.truncate(rows * RECENT_WIDTH * 3 // 4, overflow="ellipsis")
+            return hint
+        lines = Text(no_wrap=True)
+        newest_first = list(self._detections)[::-1][:rows]
+        for row, d in enumerate(newest_first):
+            is_fresh = now - d.time < FRESH_SECONDS
+            lines.append("\n" if row else "")
+            lines.append(f"{_clock(d.time, tenths=True):>8}  ", style="dim")
+            lines.append(
+                f"{set_cell_size(d.label, 10)} ", style="bold green" if is_fresh else "bold"
+            )
+            lines.append(f"{d.confidence:4.0%}", style="" if is_fresh else "dim")
+        return lines
+
+    def _strip(self, width: int, now: float, glyphs: Glyphs) -> list[Text]:
+        """Loudness, words where they were decided, and times, scrolling by."""
+        last = max(int(np.ceil(now / COLUMN_SECONDS - 1e-6)) - 1, width - 1)
+        first = last - width + 1
+        sound, words, ticks = Text(no_wrap=True), [" "] * width, [" "] * width
+        powers = dict(self._loudness)
+        for column in range(first, last + 1):
+            power = powers.get(column)
+            if power is None:
+                # What is not there yet is no hole.
+                missing = (column + 1) * COLUMN_SECONDS <= now
+                sound.append(glyphs.hole if missing else " ", style="red")
+            else:
+                share = _share(10 * float(np.log10(max(power, 1e-12))))
+                step = min(int(share * len(glyphs.up)), len(glyphs.up) - 1)
+                sound.append(glyphs.up[step], style="cyan" if step else "dim cyan")
+        free = 0
+        for d in self._detections:
+            column = int(d.time / COLUMN_SECONDS - 1e-6) - first
+            start = max(column - len(d.label) + 1, free)
+            if column >= 0 and start + len(d.label) <= width:
+                words[start : start + len(d.label)] = d.label
+                free = start + len(d.label) + 1
+        for tick in range(0, int(now) + 1, TICK_SECONDS):
+            start, text = round(tick / COLUMN_SECONDS) - first, _clock(tick)
+            if 0 <= start <= width - len(text):
+                ticks[start : start + len(text)] = text
+        return [
+            sound,
+            Text("".join(words), style="bold green", no_wrap=True),
+            Text("".join(ticks), style="dim", no_wrap=True),
+        ]
+
+    def _path(self, status: Status, glyphs: Glyphs) -> Text:
+        rate = f"{status.device_rate:,} Hz"
+        if status.device_rate != SAMPLE_RATE:
+            rate += f" {glyphs.arrow} {SAMPLE_RATE:,} Hz"
+        items = [
+            (rate, False),
+            (f"latency {1e3 * status.latency:.0f} ms", False),
+            (f"backlog {1e3 * status.backlog:.0f} ms", status.backlog > 0.5),
+            (f"dropped {status.dropped / SAMPLE_RATE:.1f} s", status.dropped > 0),
+        ]
+        for count, what in (
+            (status.overflows, "overflows"),
+            (status.restarts, "restarts"),
+            (self._listener.resets, "resets"),
+        ):
+            if count:
+                items.append((f"{what} {count}", True))
+        text = Text()
+        for i, (item, alarming) in enumerate(items):
+            # Lines break between items, not inside them.
+            text.append(f" {glyphs.between} " if i else "", style="dim")
+            text.append(
+                item.replace(" ", "\N{NO-BREAK SPACE}"), style="yellow" if alarming else "dim"
+            )
+        return text
+
+
+def _state(status: Status, glyphs: Glyphs) -> Table:
+    word, style = STATES[status.state]
+    grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_row(
+        Text(f"{glyphs.dot} {word}", style=style),
+        Text(status.device),
+        _clock(status.time, tenths=True),
+    )
+    return grid
+
+
+def _meter(status: Status, width: int, glyphs: Glyphs) -> Text:
+    level = status.level
+    style = "red" if level.peak >= CLIPPED else "yellow" if level.peak >= LOUD else "green"
+    text = Text("level ", style="")
+    bar = _bar(_share(level.rms), width - 14, style, glyphs, mark=_share(level.peak))
+    text.append_text(bar)
+    text.append(f" {level.rms:4.0f} dB", style=style if level.peak >= CLIPPED else "dim")
+    return text
+
+
+def _bar(share: float, width: int, style: str, glyphs: Glyphs, *, mark: float | None) -> Text:
+    """A bar of ``share`` of the width, and a mark where it is to get to or once was."""
+    parts = len(glyphs.across)
+    eighths = round(min(max(share, 0.0), 1.0) * width * parts)
+    full, part = divmod(eighths, parts)
+    cells = glyphs.across[-1] * full + (glyphs.across[part - 1] if part else "")
+    text = Text(cells, style=style, no_wrap=True)
+    text.append(" " * (width - len(cells)))
+    if mark is not None and (at := min(int(mark * width), width - 1)) >= len(cells):
+        text = text[:at] + Text(glyphs.mark, style="dim") + text[at + 1 :]
+    return text
+
+
+def _as_ascii(character: str) -> str:
+    if character.isascii():
+        return character
+    return {"\N{NO-BREAK SPACE}": " ", "…": "~"}.get(character, "?" * cell_len(character))
+
+
+def _share(decibels: float) -> float:
+    return min(max((decibels - FLOOR) / (CEILING - FLOOR), 0.0), 1.0)
+
+
+def _clock(seconds: float, *, tenths: bool = False) -> str:
+    """Minutes and seconds, and hours where there are any."""
+    units = round(seconds * 10) if tenths else round(seconds) * 10
+    minutes, rest = divmod(units, 600)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{hours}:{minutes:02}:" if hours else f"{minutes}:"
+    return text + (f"{rest / 10:04.1f}" if tenths else f"{rest // 10:02}")
