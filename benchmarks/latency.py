@@ -21,7 +21,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+THREADS = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 BLOCK = 640
@@ -47,10 +55,6 @@ def keras_predict() -> Hear:
 
     bundle = Bundle.load()
     model = bundle.keras_model()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     window = np.zeros(16_000, np.float32)
     waiting = 0
 

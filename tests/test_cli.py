@@ -13,7 +13,19 @@ import numpy as np
 import pytest
 import soundfile
 
-VERBS = ("predict", "plot", "train", "evaluate", "download")
+VERBS = (
+    "predict",
+    "listen",
+    "doctor",
+    "plot",
+    "explain",
+    "memory",
+    "train",
+    "evaluate",
+    "tune",
+    "export",
+    "download",
+)
 
 
 def echoic(*arguments, cwd=None, env=None):
@@ -42,6 +54,9 @@ def test_version():
         ["nothing"],
         ["predict"],
         ["train", "gru", "--epochs", "5"],
+        ["evaluate", "--endless"],
+        ["evaluate", "--negatives", "tests"],
+        ["evaluate", "--stream", "--endless", "--test-set", "tests"],
         ["listen", "--realtime"],
         ["listen", "--threshold", "2"],
         ["listen", "--wav", "data/sample/stream.wav", "--device", "0"],
@@ -142,6 +157,62 @@ def test_evaluate_for_people(tiny_model, sample, tmp_path):
     assert "95 % interval" in done.stdout
     assert "heard as" in done.stdout
     assert {p.name for p in (tmp_path / "r").iterdir()} == {"report.json", "confusion.png"}
+
+
+def test_evaluate_a_stream(tiny_model, sample, tmp_path):
+    arguments = ["evaluate", tiny_model, "--data", sample, "--stream"]
+    done = echoic(*arguments, "--json", "--report", tmp_path / "r")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    report = json.loads(line)
+    assert report["protocol"] == "stream"
+    assert set(report["streams"]) == {"20 dB", "10 dB", "0 dB"}
+    assert {"report.json", "det.png", "stream_20dB.tsv"} <= {
+        p.name for p in (tmp_path / "r").iterdir()
+    }
+    said = echoic(*arguments, "--negatives", sample / "_background_noise_").stdout
+    assert "missed" in said
+    assert "false accepts in" in said
+
+
+def test_evaluate_without_end(tiny_model, speech_commands, tmp_path):
+    archive = tmp_path / "archive"
+    for word in ("yes", "no"):
+        shutil.copytree(speech_commands / "speech_commands_test_set_v0.02" / word, archive / word)
+    done = echoic("evaluate", tiny_model, "--test-set", archive, "--endless", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["protocol"] == "archive-v0.02-endless"
+    assert report["seeds"] == [0, 1, 2]
+    assert "on archive-v0.02-endless" in (
+        echoic("evaluate", tiny_model, "--test-set", archive, "--endless").stdout
+    )
+
+
+def test_tune_stores_what_it_chose(tiny_copy, sample):
+    arguments = ["tune", tiny_copy, "--data", sample, "--limit", "100000"]
+    done = echoic(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    stored = json.loads((tiny_copy / "echoic.json").read_text())["decoder"]
+    assert stored == report["chosen"]["decoder"]
+    assert "chosen" in echoic(*arguments).stdout
+
+
+def test_explain_draws_the_memory(tiny_model, sample, tmp_path):
+    clip = sorted((sample / "yes").glob("*.wav"))[0]
+    done = echoic("explain", clip, "-m", tiny_model, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"{clip.stem}-explained.png"
+    assert (tmp_path / f"{clip.stem}-explained.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_memory_tells_what_four_networks_remember(tmp_path):
+    done = echoic("memory", "--steps", "5", "--out", tmp_path / "m.png", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["network"] for row in rows][1:] == ["SimpleRNN", "GRU", "LSTM"]
+    assert (tmp_path / "m.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_train_says_what_it_made(trained):

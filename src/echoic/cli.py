@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from echoic.evaluation import EndlessEvaluation, Evaluation, StreamEvaluation
     from echoic.evaluation.reports import Result
     from echoic.live import Clips, Listener, Output
+    from echoic.memory import Memory
     from echoic.microphone import Source
     from echoic.recognizer import Prediction
     from echoic.speech_commands import SplitName
@@ -273,6 +274,53 @@ def plot(
     target = out or Path(f"{file.stem}.png")
     plots.save(figure, target)
     print(target)
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A recording.")],
+    model: ModelOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The picture (PNG).", show_default="FILE's name -explained.png, here"),
+    ] = None,
+    at: Annotated[
+        float | None,
+        typer.Option(help="Explain the answer at this time (s).", show_default="the surest"),
+    ] = None,
+) -> None:
+    """Draw the memory at work: states, gates, and what the decision leaned on."""
+    _import_tensorflow()
+    from echoic import plots
+
+    figure = plots.explained(model, file, at=at)
+    target = out or Path(f"{file.stem}-explained.png")
+    plots.save(figure, target)
+    print(target)
+
+
+@app.command()
+def memory(
+    out: Annotated[Path, typer.Option(help="The picture (PNG).")] = Path("memory.png"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the circles and of the weights.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Batches that each network learns from.")] = 800,
+    as_json: Json = False,
+) -> None:
+    """Play the ice breaker: how far back do four networks remember? A minute or two."""
+    _import_tensorflow()
+    from echoic import memory as games
+    from echoic import plots
+
+    config = games.MemoryConfig(seed=seed, steps=steps)
+    with _bar("batches") as progress:
+        result = games.measure(config, on_progress=progress)
+    plots.save(result.figure(), out)
+    if as_json:
+        for row in result.rows():
+            _print_json(row)
+        return
+    _show_memory(result)
+    print(out)
 
 
 @app.command()
@@ -621,6 +669,31 @@ def _show_evaluation(name: str, result: Evaluation | EndlessEvaluation) -> None:
             f"[dim]{', '.join(pair['files'])}[/]",
             soft_wrap=True,
         )
+
+
+def _show_memory(result: Memory) -> None:
+    from rich.table import Table
+
+    console = _console()
+    config = result.config
+    console.print(
+        "Each person says a name. One game: repeat them all, in order. The other: say the one\n"
+        "that was marked, many people ago."
+    )
+    table = Table(box=None, pad_edge=True, header_style="dim")
+    table.add_column("network")
+    for column in ("weights", f"{config.people} in order", "remembers for", "gradient left"):
+        table.add_column(column, justify="right")
+    for row in result.rows():
+        far = "> " if row["reach"] == config.distance else ""
+        table.add_row(
+            row["network"],
+            f"{row['parameters']:,}",
+            f"{row['in_order'][-1]:.0%}",
+            f"{far}{row['reach']} people",
+            "–" if row["gradient"] is None else f"{row['gradient']:.2g}",
+        )
+    console.print(table)
 
 
 def _show_streams(name: str, result: StreamEvaluation) -> None:
