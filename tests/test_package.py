@@ -69,6 +69,16 @@ def test_the_wheel_alone_recognizes(wheel, sample, tmp_path):
         check=True,
     )
     assert where.stdout.strip() == str(wheel / "echoic" / "pretrained" / "gru-12")
+    code = "import echoic; print(len(echoic.Recognizer.load().stream().process([0.0] * 1280)))"
+    heard = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert heard.stdout.strip() == "2"
 
 
 def test_shipped_models_are_small(root):

@@ -246,6 +246,11 @@ def _streams(content: dict[str, Any]) -> list[str]:
             f"- False accepts in {name}: {accepts['count']:,} in {accepts['hours']:.2f} h; "
             f"{of}{rate}."
         )
+    archive = "split" not in figures
+    command = f"echoic evaluate models/{content['name']} --stream "
+    command += f"--test-set data/{figures['data']}" if archive else f"--data data/{figures['data']}"
+    command += " --negatives FOLDER" if "negatives" in figures else ""
+    lines += ["", f"    {command}"]
     return [*lines, "", *(["![Detection error trade-off](det.png)", ""] if figures["det"] else [])]
 
 
