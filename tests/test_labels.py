@@ -10,6 +10,11 @@ def test_12_is_silence_unknown_and_the_ten_commands_in_the_published_order():
     assert vocabulary("12") == tuple(expected.split())
 
 
+def test_commands_are_those_of_12_and_five_numbers():
+    expected = (*vocabulary("12"), "zero", "one", "four", "five", "eight")
+    assert vocabulary("commands") == expected
+
+
 def test_35_is_all_words_and_nothing_else():
     words = vocabulary("35")
     assert words == WORDS
@@ -49,7 +54,7 @@ def test_labels_of_a_vocabulary_name_it_again():
 
 @pytest.mark.parametrize("words", ["", ",", "yes,,no", [], ["yes", ""], [SILENCE, UNKNOWN]])
 def test_no_word_is_an_error_that_says_what_is_expected(words):
-    with pytest.raises(ValueError, match="Expected '12', '35' or a list of words"):
+    with pytest.raises(ValueError, match="Expected '12', '35', 'commands' or a list of words"):
         vocabulary(words)
 
 

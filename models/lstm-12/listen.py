@@ -23,7 +23,8 @@ FOLDER = Path(__file__).resolve().parent
 MODEL = json.loads((FOLDER / "echoic.json").read_text(encoding="utf-8"))
 LABELS = MODEL["labels"]
 RATE = MODEL["features"]["sample_rate"]
-ENTER, EXIT, SMOOTHING = 0.7, 0.4, 0.2  # probability, probability, seconds
+DEFAULTS = {"smoothing": 0.2, "enter": 0.8, "exit": 0.4, "refractory": 0.5, "words": {}}
+DECODER = DEFAULTS | MODEL["decoder"]  # when a word counts as said: seconds and probabilities
 
 FILE = str(FOLDER / "stream_int8.tflite")
 step = Interpreter(FILE, num_threads=1).get_signature_runner("step")
@@ -58,22 +59,21 @@ def microphone_blocks() -> Iterator[np.ndarray]:
 
 
 blocks = file_blocks(sys.argv[1]) if len(sys.argv) > 1 else microphone_blocks()
-recent = np.zeros((max(round(SMOOTHING * RATE / size), 1), len(LABELS)))
-said = None
+recent = np.zeros((max(round(DECODER["smoothing"] * RATE / size), 1), len(LABELS)))
+enter = np.array([DECODER["words"].get(label, DECODER["enter"]) for label in LABELS])
+enter[[label.startswith("_") for label in LABELS]] = np.inf  # silence and unknown never fire
+low = np.full(len(LABELS), True)  # below "exit" since it last fired
+last = -np.inf
 try:
     for number, block in enumerate(blocks, start=1):
-        result = step(samples=block[None].astype(np.float32) / 32768, **state)
-        recent = np.roll(recent, -1, axis=0)
-        recent[-1] = result.pop("probabilities")[0]
-        state = result
-        smooth = recent.mean(axis=0)
+        state = step(samples=block[None].astype(np.float32) / 32768, **state)
+        recent = np.concatenate([recent[1:], state.pop("probabilities")])
+        smooth, when = recent.mean(axis=0), number * size / RATE
+        low |= smooth < DECODER["exit"]
         best = int(smooth.argmax())
-        if said is not None and smooth[said] < EXIT:
-            said = None
-        if best != said and smooth[best] >= ENTER:
-            said = best
-            if not LABELS[best].startswith("_"):
-                when = number * size / RATE
-                print(f"{when:8.2f} s  {LABELS[best]}  {smooth[best]:.0%}", flush=True)
+        rested = when - last >= DECODER["refractory"] - size / RATE / 2
+        if smooth[best] >= enter[best] and low[best] and rested:
+            low[best], last = False, when
+            print(f"{when:8.2f} s  {LABELS[best]}  {smooth[best]:.0%}", flush=True)
 except KeyboardInterrupt:
     pass

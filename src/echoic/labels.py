@@ -19,6 +19,9 @@ BACKGROUND_NOISE = "_background_noise_"
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 """The ten commands of the published 12-class protocol (Warden 2018, section 7)."""
 
+NUMBERS = ("zero", "one", "four", "five", "eight")
+"""What a command can carry: the numbers that many people have recorded."""
+
 WORDS = (
     *("backward", "bed", "bird", "cat", "dog", "down", "eight", "five", "follow", "forward"),
     *("four", "go", "happy", "house", "learn", "left", "marvin", "nine", "no", "off"),
@@ -35,7 +38,8 @@ def vocabulary(name: str | Sequence[str]) -> tuple[str, ...]:
     ----------
     name
         ``"12"``: silence, unknown and the ten commands. ``"35"``: all words of v0.02 and nothing
-        else (the published 35-class task). Or any words, as a sequence or separated by commas:
+        else (the published 35-class task). ``"commands"``: those of ``"12"`` and five numbers, so
+        that a command can carry one. Or any words, as a sequence or separated by commas:
         silence and unknown are put before them.
 
     Raises
@@ -47,11 +51,13 @@ def vocabulary(name: str | Sequence[str]) -> tuple[str, ...]:
         return (SILENCE, UNKNOWN, *COMMANDS)
     if name == "35":
         return WORDS
+    if name == "commands":
+        return (SILENCE, UNKNOWN, *COMMANDS, *NUMBERS)
     words = [w.strip() for w in name.split(",")] if isinstance(name, str) else list(name)
     if words[:2] == [SILENCE, UNKNOWN]:
         words = words[2:]
     if not words or not all(words):
-        raise ValueError(f"Expected '12', '35' or a list of words, received {name!r}.")
+        raise ValueError(f"Expected '12', '35', 'commands' or a list of words, received {name!r}.")
     if len(set(words)) < len(words):
         raise ValueError(f"Each word may stand once in a vocabulary, received {words}.")
     for word in words:

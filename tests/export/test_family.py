@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from echoic import audio, export, features
 from echoic.bundle import Bundle, Graph, GraphError, Stepper
+from echoic.decoder import Decoder
 from echoic.export import proof
 from echoic.recognizer import Recognizer
 
@@ -239,6 +241,32 @@ def test_listen_py_needs_no_more_than_it_says(family, sample, tmp_path):
     assert all(len(line) == 4 and line[2] in family.labels for line in lines)
     times = [float(line[0]) for line in lines]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("name", ["gru-12", "lstm-12"])
+def test_listen_py_decides_as_echoic_does(name, sample):
+    """Another program, the same settings: those that were tuned and stored with the model."""
+    model = Bundle.load(name)
+    done = subprocess.run(
+        [sys.executable, str(model.path / "listen.py"), str(sample / "stream.wav")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [line.replace("%", "").split() for line in done.stdout.splitlines()]
+    stepper = Stepper(model.graph("stream_int8"))
+    (size,) = stepper.shape
+    waveform = audio.read(sample / "stream.wav")
+    steps = waveform[: len(waveform) // size * size].reshape(-1, size)
+    times = np.arange(1, len(steps) + 1) * size / 16_000
+    decoder = Decoder(model.labels, config=model.decoder, step=size / 16_000)
+    expected = decoder.process_many(times, np.stack([stepper(step) for step in steps]))
+    assert len(expected) >= 5
+    assert [(float(t), label) for t, _, label, _ in said] == [
+        (round(d.time, 2), d.label) for d in expected
+    ]
+    program = resources.files("echoic.export") / "listen.py"
+    assert (model.path / "listen.py").read_text() == program.read_text()
 
 
 def test_listen_py_refuses_another_rate(family, tmp_path):

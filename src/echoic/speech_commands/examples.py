@@ -52,7 +52,7 @@ class DataConfig:
     Attributes
     ----------
     vocabulary
-        ``"12"``, ``"35"`` or words: see `labels.vocabulary`.
+        ``"12"``, ``"35"``, ``"commands"`` or words: see `labels.vocabulary`.
     clip_seconds
         Length of an example (s); shorter recordings are followed by zeros.
     unknown_fraction, silence_fraction
