@@ -577,3 +577,15 @@ class TestMilder:
         assert half.gain == (full.gain[0] / 2, full.gain[1] / 2)
         assert half.snr == full.snr
         assert (half.time_mask, half.frequency_mask) == (6, 4)
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.0, 1.15, 3.0])
+def test_speed_interpolates_as_numpy_does(factor):
+    rng = np.random.default_rng(0)
+    clips = rng.uniform(-1, 1, (2, 1600)).astype(np.float32)
+    places = np.arange(1600)
+    played = (places - 800) * factor + 800
+    result = augmentation.speed(clips, (factor, factor), probability=1, rng=rng)
+    for clip, heard in zip(clips, result, strict=True):
+        expected = np.interp(played, places, clip, left=0, right=0)
+        np.testing.assert_allclose(heard, expected, atol=1e-6)

