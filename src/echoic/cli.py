@@ -23,6 +23,8 @@ from typer.core import TyperGroup
 import echoic
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from rich.console import Console
 
     from echoic.bundle import Bundle

@@ -76,17 +76,20 @@ class Trail:
         """Draw one label's means, (2 * n_cells,), as n_cells characters."""
         text = Text(no_wrap=True)
         for left, right in values.reshape(-1, HALVES):
-            if color and not ascii_only:
-                text.append("▌", Style(color=_color(left), bgcolor=_color(right)))
+            latest = left if np.isnan(right) else right
+            if not color or ascii_only:
+                text.append(_character(latest, ASCII if ascii_only else BLOCKS))
+            elif np.isnan(latest):
+                text.append(" ")
+            elif np.isnan(left):
+                text.append("▐", Style(color=_color(right)))
             else:
-                value = left if np.isnan(right) else right
-                text.append(_character(value, ASCII if ascii_only else BLOCKS))
+                behind = None if np.isnan(right) else _color(right)
+                text.append("▌", Style(color=_color(left), bgcolor=behind))
         return text
 
 
 def _color(value: float) -> str:
-    if np.isnan(value):
-        return "default"
     share = min(abs(value) / FULL, 1.0)
     end = POSITIVE if value > 0 else NEGATIVE
     return "#" + "".join(
