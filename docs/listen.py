@@ -1,6 +1,8 @@
-"""Draw docs/listen.svg: the view of ``echoic listen`` while it hears the sample stream.
+"""Draw docs/listen.svg and docs/listen_memory.svg: ``echoic listen`` hears the sample stream.
 
 python docs/listen.py [OUT] [MODEL]
+
+The picture of ``--memory`` goes beside OUT, as OUT's name with ``_memory``.
 """
 
 import io
@@ -12,6 +14,7 @@ from rich.terminal_theme import MONOKAI
 
 from echoic.bundle import Bundle
 from echoic.live import Listener
+from echoic.live.trail import Trail
 from echoic.live.view import View
 from echoic.microphone import FileSource
 from echoic.recognizer import StreamingRecognizer
@@ -22,24 +25,41 @@ MOMENT = 16.6
 
 
 def main(out: str = str(ROOT / "docs" / "listen.svg"), model: str = "gru-12") -> None:
+    path = Path(out)
+    draw(path, model, memory=False)
+    draw(path.with_stem(f"{path.stem}_memory"), model, memory=True)
+
+
+def draw(path: Path, model: str, *, memory: bool) -> None:
     bundle = Bundle.load(model)
-    listener = Listener(StreamingRecognizer(bundle), config=bundle.decoder)
+    stream = StreamingRecognizer(bundle)
+    influence = stream.influence() if memory else None
+    listener = Listener(stream, config=bundle.decoder)
     source = FileSource(ROOT / "data" / "sample" / "stream.wav")
     source.name = "data/sample/stream.wav"
-    view = View(listener, source, name=bundle.name)
+    trail = None if influence is None else Trail(influence)
+    view = View(listener, source, name=bundle.name, trail=trail)
     listener.outputs = [view]
     for block in source:
         listener.hear(block)
         if block.end >= MOMENT:
             break
     console = Console(
-        record=True, width=100, height=26, force_terminal=True, file=io.StringIO(), highlight=False
+        record=True,
+        width=100,
+        height=26,
+        force_terminal=True,
+        color_system="truecolor",
+        file=io.StringIO(),
+        highlight=False,
     )
     console.print(view)
     svg = console.export_svg(
-        title="echoic listen --wav data/sample/stream.wav", theme=MONOKAI, unique_id="listen"
+        title="echoic listen --wav data/sample/stream.wav" + " --memory" * memory,
+        theme=MONOKAI,
+        unique_id=path.stem.replace("_", "-"),
     )
-    Path(out).write_text(svg, encoding="utf-8")
+    path.write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from typer.core import TyperGroup
 import echoic
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from rich.console import Console
 
     from echoic.bundle import Bundle
@@ -184,6 +186,10 @@ def listen(
         Path | None, typer.Option(help="Keep a second of sound around each word in this folder.")
     ] = None,
     record: Annotated[Path | None, typer.Option(help="Write all sound to this file (WAV).")] = None,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Show what the network remembers, beside each label."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Name words as they are spoken. No audio leaves the machine; Ctrl-C ends."""
@@ -191,6 +197,8 @@ def listen(
         raise typer.BadParameter("Expected one of --wav and a microphone.")
     if realtime and not wav:
         raise typer.BadParameter("Expected --wav with --realtime.")
+    if memory and as_json:
+        raise typer.BadParameter("Expected one of --memory, which is a picture, and --json.")
     if list_devices:
         _show_devices(as_json=as_json)
         return
@@ -202,6 +210,12 @@ def listen(
 
     bundle = Bundle.load(model)
     stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    influence = stream.influence() if memory else None
+    if memory and influence is None:
+        raise ValueError(
+            f"Expected a model with a recurrent layer for --memory, received {bundle.name}, which "
+            "carries no hidden state from step to step; listen without --memory."
+        )
     listener = Listener(stream, config=with_threshold(bundle.decoder, threshold))
     source: Source
     if wav:
@@ -218,7 +232,7 @@ def listen(
             clips = Clips(save)
             stack.callback(_show_clips, clips)
             listener.outputs.append(stack.enter_context(clips))
-        show = JsonLines() if as_json else _live_output(listener, source, bundle.name)
+        show = JsonLines() if as_json else _live_output(listener, source, bundle.name, influence)
         listener.outputs.append(stack.enter_context(show))
         listener.listen(source)
 
@@ -587,16 +601,28 @@ def _show_predictions(path: Path, predictions: list[Prediction]) -> None:
         console.print("  [dim]no word; --json lists what each window heard[/]")
 
 
-def _live_output(listener: Listener, source: Source, name: str) -> Output:
+def _live_output(
+    listener: Listener,
+    source: Source,
+    name: str,
+    influence: npt.NDArray[np.float32] | None,
+) -> Output:
     """The view where a terminal can show it, else lines."""
     console = _console()
     if not console.is_terminal or console.is_dumb_terminal:
         from echoic.live import Lines
 
+        if influence is not None:
+            print(
+                "echoic: --memory needs a terminal that can be drawn on; words only.",
+                file=sys.stderr,
+            )
         return Lines()
+    from echoic.live.trail import Trail
     from echoic.live.view import View
 
-    return View(listener, source, name=name, console=console)
+    trail = None if influence is None else Trail(influence)
+    return View(listener, source, name=name, console=console, trail=trail)
 
 
 def _show_clips(clips: Clips) -> None:

@@ -12,7 +12,7 @@ for block in microphone:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 
 WINDOW_HOP = 0.25
 """Distance (s) of the windows in which a recording longer than a clip is heard."""
+
+SETTLE_STEPS = 25
+"""Steps of silence before a unit's influence is measured."""
+
+NUDGE = 0.25
+"""How far a unit is moved to measure its influence."""
+
+TINY = 1e-30
+"""Least probability of which a logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,14 @@ class Posterior:
         The end of the step, in seconds of sound since the stream began.
     probabilities
         Of each label, shape (labels,), float32.
+    state
+        What the last recurrent layer hands on to the next step, its output h, shape (units,),
+        float32; None if the model has no such layer.
     """
 
     time: float
     probabilities: npt.NDArray[np.float32]
+    state: npt.NDArray[np.float32] | None = None
 
 
 class Recognizer:
@@ -219,6 +232,7 @@ class StreamingRecognizer:
         self, bundle: Bundle, *, sample_rate: int | None = None, graph: str | None = None
     ) -> None:
         self._step = Stepper(bundle.graph(graph or "stream"))
+        self._hidden = _hidden(self._step.states)
         self.labels = bundle.labels
         self.model_rate = bundle.features.sample_rate
         self.sample_rate = sample_rate or self.model_rate
@@ -260,6 +274,40 @@ class StreamingRecognizer:
         self._waiting = self._waiting[n_steps * size :]
         return [self._hear(step) for step in steps]
 
+    def influence(self) -> npt.NDArray[np.float32] | None:
+        """Measure how much each unit of the state speaks for each label.
+
+        In silence one unit after the other is raised and lowered, and a step is taken: the
+        difference of the log-probabilities, less its mean over the labels. (An LSTM's cell is
+        moved, not its output, which it would not remember.) The stream itself does not notice.
+
+        Returns
+        -------
+        ndarray or None
+            Shape (units, labels), float32; None if the model has no recurrent layer.
+        """
+        if self._hidden is None:
+            return None
+        cell = f"{self._hidden.removesuffix('_h')}_c"
+        step = Stepper(self._step.graph)
+        name = cell if cell in step.states else self._hidden
+        silence = np.zeros(step.shape, np.float32)
+        for _ in range(SETTLE_STEPS):
+            step(silence)
+        settled, tensor = step.states, step.graph.inputs[name]
+        rest = tensor.dequantize(settled[name])
+        differences = []
+        for unit in range(rest.shape[-1]):
+            heard = []
+            for change in (NUDGE, -NUDGE):
+                moved = rest.copy()
+                moved[0, unit] += change
+                step.states = {**settled, name: tensor.quantize(moved)}
+                heard.append(np.log(np.maximum(step(silence), TINY)))
+            differences.append(heard[0] - heard[1])
+        effects = np.array(differences, np.float32)
+        return effects - effects.mean(axis=1, keepdims=True)
+
     def reset(self) -> None:
         """Forget what was heard and begin a new stream, at time 0."""
         self._step.reset()
@@ -269,7 +317,18 @@ class StreamingRecognizer:
 
     def _hear(self, step: npt.NDArray[np.float32]) -> Posterior:
         self._steps += 1
-        return Posterior(self._steps * self.step_seconds, self._step(step))
+        probabilities = self._step(step)
+        state = None
+        if self._hidden is not None:
+            tensor = self._step.graph.outputs[self._hidden]
+            state = tensor.dequantize(self._step.states[self._hidden])[0]
+        return Posterior(self._steps * self.step_seconds, probabilities, state)
+
+
+def _hidden(states: Iterable[str]) -> str | None:
+    """The output of the last recurrent layer among the names of states, which end in its place."""
+    layers = {int(name.split("_")[-2]): name for name in states if name.endswith("_h")}
+    return layers[max(layers)] if layers else None
 
 
 def _resampler(sample_rate: int, target_rate: int) -> soxr.ResampleStream | None:

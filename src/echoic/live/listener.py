@@ -16,7 +16,7 @@ from echoic.labels import SILENCE, UNKNOWN
 from echoic.microphone import Block, Event
 
 if TYPE_CHECKING:
-    from echoic.recognizer import StreamingRecognizer
+    from echoic.recognizer import Posterior, StreamingRecognizer
 
 ANEW = "The recognizer begins anew."
 """What follows from every event after which sound is missing."""
@@ -67,6 +67,8 @@ class Listener:
         In the order of the probabilities.
     resets
         How often the recognizer began anew.
+    heard
+        The posteriors of the block that is being told to the outputs, on the stream's clock.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Listener:
         self.labels = self._decoder.labels
         self.outputs = list(outputs)
         self.resets = 0
+        self.heard: list[Posterior] = []
         self._start: float | None = None
         self._interrupted = False
         self._recent: deque[npt.NDArray[np.float32]] = deque(maxlen=self._decoder.window)
@@ -118,10 +121,13 @@ class Listener:
             self._start = block.time
             self.resets += 1
         self._interrupted = False
-        posteriors = self._stream.process(block.samples)
-        self._recent.extend(p.probabilities for p in posteriors)
+        self.heard = [
+            dataclasses.replace(p, time=self._start + p.time)
+            for p in self._stream.process(block.samples)
+        ]
+        self._recent.extend(p.probabilities for p in self.heard)
         detections = self._decoder.process_many(
-            [self._start + p.time for p in posteriors], [p.probabilities for p in posteriors]
+            [p.time for p in self.heard], [p.probabilities for p in self.heard]
         )
         for output in self.outputs:
             output.hear(block, detections)

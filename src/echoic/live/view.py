@@ -21,13 +21,11 @@ from rich.text import Text
 from echoic.audio import SAMPLE_RATE
 from echoic.decoder import Detection
 from echoic.live.listener import Listener, Output
+from echoic.live.trail import CELL_SECONDS, Trail
 from echoic.microphone import Block, Event, Source, Status
 
 REFRESH_SECONDS = 1 / 12
 """Shortest time (s) between two pictures."""
-
-COLUMN_SECONDS = 0.2
-"""Sound (s) that a column of the strip stands for."""
 
 TICK_SECONDS = 5
 """Distance (s) of the times under the strip."""
@@ -46,6 +44,9 @@ FRESH_SECONDS = 0.8
 
 OTHER_ROWS = 9
 """Rows of the picture beside the bars and what wraps: the frame, state, level, strip, spaces."""
+
+MEMORY_BAR_WIDTH = 6
+"""Columns that a bar beside the memory has at least."""
 
 RECENT_WIDTH = 26
 """Columns of the list of recent words; with less than twice that, there is only the strip."""
@@ -93,14 +94,24 @@ class View(Output):
         The model's.
     console
         To draw on; None means that somebody else prints the view.
+    trail
+        Draw the network's hidden state, too, in place of the list of recent words: beside each
+        label the units that speak for it, over the strip, on the same axis of time.
     """
 
     def __init__(
-        self, listener: Listener, source: Source, *, name: str, console: Console | None = None
+        self,
+        listener: Listener,
+        source: Source,
+        *,
+        name: str,
+        console: Console | None = None,
+        trail: Trail | None = None,
     ) -> None:
         self._listener = listener
         self._source = source
         self._name = name
+        self._trail = trail
         self._detections: deque[Detection] = deque(maxlen=64)
         self._events: deque[Event] = deque(maxlen=1)
         self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
@@ -114,9 +125,13 @@ class View(Output):
 
     def hear(self, block: Block, detections: Sequence[Detection]) -> None:
         self._detections.extend(detections)
+        if self._trail:
+            for posterior in self._listener.heard:
+                if posterior.state is not None:
+                    self._trail.add(posterior.time, posterior.state)
         position = round(block.time * SAMPLE_RATE)
         samples = block.samples
-        size = round(COLUMN_SECONDS * SAMPLE_RATE)
+        size = round(CELL_SECONDS * SAMPLE_RATE)
         while len(samples):
             column, inside = divmod(position, size)
             part, samples = samples[: size - inside], samples[size - inside :]
@@ -161,13 +176,17 @@ class View(Output):
         height = (options.height or console.height) - OTHER_ROWS
         height -= sum(len(text.wrap(console, width)) for text in wrapping)
         rows = min(len(self._listener.labels), max(height, 3))
-        parts += [
-            "",
-            self._words(rows, width, status.time, glyphs),
-            "",
-            *self._strip(width, status.time, glyphs),
-            path,
-        ]
+        if self._trail:
+            color = console.color_system in ("truecolor", "256")
+            parts += self._memory(rows, width, status.time, glyphs, color=color)
+        else:
+            parts += [
+                "",
+                self._words(rows, width, status.time, glyphs),
+                "",
+                *self._strip(width, status.time, glyphs),
+            ]
+        parts.append(path)
         panel = Panel(
             Group(*parts),
             title=Text(f"echoic {self._name}", style="bold"),
@@ -201,17 +220,52 @@ class View(Output):
         grid.add_row(self._bars(rows, left - 2, now, glyphs), self._recent(rows, now))
         return grid
 
+    def _memory(
+        self, rows: int, width: int, now: float, glyphs: Glyphs, *, color: bool
+    ) -> list[RenderableType]:
+        """The bars with the trail beside them, and the strip under the trail."""
+        assert self._trail
+        names = min(max(map(cell_len, self._listener.labels)), 12)
+        left = max(min(width // 3, 34), names + 6 + MEMORY_BAR_WIDTH) + 2
+        cells = width - left
+        first, _ = _span(cells, now)
+        moments = self._trail.moments(first, cells)
+        bars = self._bars(rows, left - 2, now, glyphs).split("\n")
+        lines: list[RenderableType] = []
+        for bar, label in zip(bars, self._shown(rows), strict=True):
+            heat = self._trail.row(moments[:, label], color=color, ascii_only=glyphs is ASCII)
+            lines.append(Text.assemble(bar, "  ", heat, no_wrap=True))
+        caption = f"memory: {len(self._trail.groups)} units, by their word"
+        head = Text(" " * left, no_wrap=True, overflow="ellipsis").append(caption, style="dim")
+        head.truncate(width, overflow="ellipsis")
+        strip = self._strip(cells, now, glyphs)
+        margins = (set_cell_size(name, left) for name in ("sound", "words", "time"))
+        return [
+            head,
+            *lines,
+            "",
+            *(
+                Text.assemble((margin, "dim"), line, no_wrap=True)
+                for margin, line in zip(margins, strip, strict=True)
+            ),
+        ]
+
+    def _shown(self, rows: int) -> Sequence[int]:
+        """The labels, or the most probable ones where not all have room."""
+        probabilities = self._listener.probabilities
+        if rows >= len(probabilities):
+            return range(len(probabilities))
+        best: list[int] = np.argsort(-probabilities, kind="stable")[:rows].tolist()
+        return best
+
     def _bars(self, rows: int, width: int, now: float, glyphs: Glyphs) -> Text:
         labels, thresholds = self._listener.labels, self._listener.thresholds
         probabilities = self._listener.probabilities
-        shown: Sequence[int] = range(len(labels))
-        if rows < len(labels):
-            shown = np.argsort(-probabilities, kind="stable")[:rows].tolist()
         name_width = min(max(map(cell_len, labels)), 12)
         bar_width = width - name_width - 6
         fresh = {d.label for d in self._detections if now - d.time < FRESH_SECONDS}
         lines = Text()
-        for row, i in enumerate(shown):
+        for row, i in enumerate(self._shown(rows)):
             label, p = labels[i], float(probabilities[i])
             mark = thresholds.get(label)
             style = "bold green" if label in fresh else "dim" if mark is None else "cyan"
@@ -242,15 +296,14 @@ class View(Output):
 
     def _strip(self, width: int, now: float, glyphs: Glyphs) -> list[Text]:
         """Loudness, words where they were decided, and times, scrolling by."""
-        last = max(int(np.ceil(now / COLUMN_SECONDS - 1e-6)) - 1, width - 1)
-        first = last - width + 1
+        first, last = _span(width, now)
         sound, words, ticks = Text(no_wrap=True), [" "] * width, [" "] * width
         powers = dict(self._loudness)
         for column in range(first, last + 1):
             power = powers.get(column)
             if power is None:
                 # What is not there yet is no hole.
-                missing = (column + 1) * COLUMN_SECONDS <= now
+                missing = (column + 1) * CELL_SECONDS <= now
                 sound.append(glyphs.hole if missing else " ", style="red")
             else:
                 share = _share(10 * float(np.log10(max(power, 1e-12))))
@@ -258,13 +311,13 @@ class View(Output):
                 sound.append(glyphs.up[step], style="cyan" if step else "dim cyan")
         free = 0
         for d in self._detections:
-            column = int(d.time / COLUMN_SECONDS - 1e-6) - first
+            column = int(d.time / CELL_SECONDS - 1e-6) - first
             start = max(column - len(d.label) + 1, free)
             if column >= 0 and start + len(d.label) <= width:
                 words[start : start + len(d.label)] = d.label
                 free = start + len(d.label) + 1
         for tick in range(0, int(now) + 1, TICK_SECONDS):
-            start, text = round(tick / COLUMN_SECONDS) - first, _clock(tick)
+            start, text = round(tick / CELL_SECONDS) - first, _clock(tick)
             if 0 <= start <= width - len(text):
                 ticks[start : start + len(text)] = text
         return [
@@ -298,6 +351,12 @@ class View(Output):
                 item.replace(" ", "\N{NO-BREAK SPACE}"), style="yellow" if alarming else "dim"
             )
         return text
+
+
+def _span(width: int, now: float) -> tuple[int, int]:
+    """First and last cell of a strip: from the beginning, then scrolling."""
+    last = max(int(np.ceil(now / CELL_SECONDS - 1e-6)) - 1, width - 1)
+    return last - width + 1, last
 
 
 def _put_stderr_aside() -> int | None:
