@@ -201,9 +201,13 @@ def report(passes: Passes, memory: dict[str, float | None], status: object, took
     """Print the figures; return the exit status."""
     n, words = passes.delays.shape
     found = np.isfinite(passes.delays).sum(axis=1)
-    print(f"{n} passes of {passes.seconds:.2f} s, {n * passes.seconds / 60:.1f} min in {took:.0f} s")
+    print(
+        f"{n} passes of {passes.seconds:.2f} s, {n * passes.seconds / 60:.1f} min in {took:.0f} s"
+    )
     for name, value in memory.items():
-        print(f"resident memory, {name:<7}{'unknown' if value is None else f'{value / 1e6:.2f} MB'}")
+        print(
+            f"resident memory, {name:<7}{'unknown' if value is None else f'{value / 1e6:.2f} MB'}"
+        )
     medians = {}
     for name, row in (("first", 0), ("last", n - 1)):
         delays = passes.delays[row][np.isfinite(passes.delays[row])]
