@@ -121,31 +121,25 @@ def trimmed(source: Iterable[Block]) -> Iterator[tuple[Block, float]]:
             yield block, began
 
 
-def soak(source: Source, passes: Passes, *, model: str | None) -> dict[str, float | None]:
+def soak(source: Source, listener: Listener, passes: Passes) -> dict[str, float | None]:
     """Hear all passes; return resident memory after the first, half of them and the last."""
-    bundle = Bundle.load(model)
-    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
-    listener = Listener(stream, config=bundle.decoder)
-    if isinstance(source, Microphone):
-        source._on_event = listener.tell
     n = len(passes.detections)
     due = {"start": 1.0, "middle": n / 2, "end": n - 0.001}
     memory: dict[str, float | None] = {}
     begun = time.monotonic()
     shown = 0.0
-    with source:
-        for block, began in trimmed(source):
-            for detection in listener.hear(block):
-                passes.add(detection.time - began, detection.label)
-            heard = (block.end - began) / passes.seconds
-            for name, number in due.items():
-                if name not in memory and heard >= number:
-                    memory[name] = resident()
-            if heard >= n:
-                break
-            if (now := time.monotonic()) - shown > 10:
-                shown = now
-                print(f"pass {int(heard) + 1} of {n}, {now - begun:.0f} s", file=sys.stderr)
+    for block, began in trimmed(source):
+        for detection in listener.hear(block):
+            passes.add(detection.time - began, detection.label)
+        heard = (block.end - began) / passes.seconds
+        for name, number in due.items():
+            if name not in memory and heard >= number:
+                memory[name] = resident()
+        if heard >= n:
+            break
+        if (now := time.monotonic()) - shown > 10:
+            shown = now
+            print(f"pass {int(heard) + 1} of {n}, {now - begun:.0f} s", file=sys.stderr)
     return memory
 
 
@@ -165,12 +159,18 @@ def main() -> int:
     rows = [x.split("\t") for x in (SAMPLE / "stream.tsv").read_text().splitlines()]
     truth = [(float(a), float(b), word) for a, b, word in rows if word != UNKNOWN]
     passes = Passes(truth, seconds, n)
+    bundle = Bundle.load(arguments.model)
+    recognizer = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    listener = Listener(recognizer, config=bundle.decoder)
     begun = time.monotonic()
     with ExitStack() as stack:
         source: Source
         if arguments.virtual_microphone:
             sys.path.append(str(ROOT / "tests"))
-            from virtual_microphone import VirtualMicrophone, why_not
+            from virtual_microphone import (  # type: ignore[import-not-found]
+                VirtualMicrophone,
+                why_not,
+            )
 
             if reason := why_not():
                 parser.error(reason)
@@ -179,8 +179,11 @@ def main() -> int:
             os.environ.update(microphone.environment)
             stack.callback(microphone.kill)
             microphone.start()
-            source = Microphone()
-            source.open()
+            import sounddevice
+
+            sounddevice._terminate()  # PortAudio lists the devices once
+            sounddevice._initialize()
+            source = stack.enter_context(Microphone(on_event=listener.tell))
             # A second more: the last block must come.
             sound = np.tile(audio.to_int16(stream), n)
             extra = np.zeros(SAMPLE_RATE, np.int16)
@@ -188,10 +191,9 @@ def main() -> int:
             sound += np.resize(audio.to_int16(noise), len(sound))
             microphone.play(sound)
             del sound
-            source.open = lambda: source  # type: ignore[method-assign]
         else:
-            source = Endless(path, noise, passes=n)
-        memory = soak(source, passes, model=arguments.model)
+            source = stack.enter_context(Endless(path, noise, passes=n))
+        memory = soak(source, listener, passes)
         status = source.status
     took = time.monotonic() - begun
     return report(passes, memory, status, took)

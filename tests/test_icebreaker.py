@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ class TestSpeaker:
             for block in half_duplex(source, hears, speaker):
                 times.append(block.time)
                 hears.hear(block)
-        gaps = [(a, b) for a, b in zip(times, times[1:], strict=False) if b - a > 0.03]
+        gaps = [(a, b) for a, b in pairwise(times) if b - a > 0.03]
         assert gaps == [(pytest.approx(0.08), pytest.approx(0.82, abs=0.021))]
         assert hears.resets == hears._stream.resets == 1
 
