@@ -16,7 +16,7 @@ FLOORS = [
     {"frontend", "models", "streaming", "augmentation", "decoder", "metrics"},
     {"bundle", "speech_commands", "microphone"},
     {"training", "evaluation", "export", "recognizer", "assistant", "plots", "inspect", "memory"}
-    | {"live", "doctor"},
+    | {"live", "doctor", "icebreaker"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -238,6 +238,41 @@ def listen(
 
 
 @app.command()
+def icebreaker(
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    wav: Annotated[
+        Path | None, typer.Option(help="Hear a recording in place of the microphone.")
+    ] = None,
+) -> None:
+    """Play the ice breaker by voice: say a new word each turn; all words so far come back."""
+    if wav and device is not None:
+        raise typer.BadParameter("Expected one of --wav and a microphone.")
+    from echoic import icebreaker as games
+    from echoic.audio import SAMPLE_RATE
+    from echoic.bundle import Bundle
+    from echoic.live import Listener, Speaker, ask
+    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.recognizer import StreamingRecognizer
+
+    bundle = Bundle.load(model)
+    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    circle = games.Circle(console=_console(), events=_console(stderr=True))
+    listener = Listener(stream, config=bundle.decoder, outputs=[circle])
+    game = games.IceBreaker(bundle.labels)
+    source: Source
+    if wav:
+        source = FileSource(wav)
+    else:
+        source = Microphone(device, on_event=listener.tell, backend=ask(portaudio.load))
+    # A recording does not wait until something was said.
+    with source, Speaker(command=() if wav else None) as speaker:
+        circle.begin(game)
+        games.play(game, source, listener, speaker=speaker, on_turn=circle.show)
+        circle.end(game)
+
+
+@app.command()
 def doctor(
     model: ModelOption = None,
     device: DeviceOption = None,

@@ -11,6 +11,7 @@ it and what happened to the stream: lines of text or JSON, the view in a termina
 from echoic.live.listener import Listener, Output, with_threshold
 from echoic.live.outputs import Clips, JsonLines, Lines, Recording
 from echoic.live.patience import ask
+from echoic.live.speaking import Speaker, half_duplex
 
 __all__ = [
     "Clips",
@@ -19,6 +20,8 @@ __all__ = [
     "Listener",
     "Output",
     "Recording",
+    "Speaker",
     "ask",
+    "half_duplex",
     "with_threshold",
 ]

@@ -133,6 +133,10 @@ class Listener:
             output.hear(block, detections)
         return detections
 
+    def interrupt(self) -> None:
+        """Begin anew with the next block: the sound before it is not to be heard."""
+        self._interrupted = True
+
     def tell(self, event: Event) -> None:
         """Take what happened to the stream, before the block that it happened before."""
         if event.kind != "live":
