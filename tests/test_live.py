@@ -534,6 +534,9 @@ class TestCommand:
         svg = (tmp_path / "listen.svg").read_text(encoding="utf-8")
         for words in ("listening", "stop", "right", "gru-12", "stream.wav"):
             assert words in svg
+        remembered = (tmp_path / "listen_memory.svg").read_text(encoding="utf-8")
+        assert "memory:" in remembered
+        assert "memory:" not in svg
 
 
 class TestMicrophone:
