@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from echoic.assistant import Assistant
     from echoic.audio import AudioError
     from echoic.augmentation import AugmentationConfig
     from echoic.bundle import Bundle, BundleError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from echoic.features import FeatureConfig, mfcc
     from echoic.labels import vocabulary
+    from echoic.microphone import Microphone
     from echoic.models import ModelConfig
     from echoic.recognizer import Posterior, Prediction, Recognizer, StreamingRecognizer
     from echoic.speech_commands import DataConfig, DataError
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 # Where each public name lives; it is imported when it is first asked for, so that `import echoic`
 # costs nothing and listening needs no training framework.
 _HOMES = {
+    "Assistant": "assistant",
     "AudioError": "audio",
     "AugmentationConfig": "augmentation",
     "Bundle": "bundle",
@@ -45,6 +48,7 @@ _HOMES = {
     "DecoderConfig": "decoder",
     "Detection": "decoder",
     "FeatureConfig": "features",
+    "Microphone": "microphone",
     "ModelConfig": "models",
     "Posterior": "recognizer",
     "Prediction": "recognizer",
@@ -63,6 +67,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Assistant",
     "AudioError",
     "AugmentationConfig",
     "Bundle",
@@ -73,6 +78,7 @@ __all__ = [
     "DecoderConfig",
     "Detection",
     "FeatureConfig",
+    "Microphone",
     "ModelConfig",
     "Posterior",
     "Prediction",

@@ -273,6 +273,54 @@ def icebreaker(
 
 
 @app.command()
+def assistant(
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="What to do (TOML).", show_default="a sample, which only says it"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A model's folder or name.", show_default="CONFIG's"),
+    ] = None,
+    device: DeviceOption = None,
+    wav: Annotated[
+        Path | None, typer.Option(help="Hear a recording in place of the microphone; play nothing.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Play no sounds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Act on a wake word and a command. Ctrl-C ends."""
+    if wav and device is not None:
+        raise typer.BadParameter("Expected one of --wav and a microphone.")
+    from echoic.assistant import Assistant
+    from echoic.audio import SAMPLE_RATE
+    from echoic.bundle import Bundle
+    from echoic.live import JsonLines, Listener, Speaker, ask, loudspeaker
+    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.recognizer import StreamingRecognizer
+
+    helper = Assistant.load(config)
+    bundle = Bundle.load(model or helper.model)
+    helper.check(bundle.labels)
+    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    listener = Listener(stream, config=bundle.decoder)
+    source: Source
+    if wav:
+        source = FileSource(wav)
+    else:
+        source = Microphone(device, on_event=listener.tell, backend=ask(portaudio.load))
+    with source:
+        show = (
+            JsonLines() if as_json else _live_output(listener, source, bundle.name, influence=None)
+        )
+        listener.outputs.append(show)
+        with show:
+            # A recording does not wait until a chime was played.
+            speaker = Speaker(command=(), play=None if quiet or wav else loudspeaker)
+            helper.run(source, listener=listener, speaker=speaker)
+
+
+@app.command()
 def doctor(
     model: ModelOption = None,
     device: DeviceOption = None,

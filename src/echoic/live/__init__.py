@@ -11,7 +11,7 @@ it and what happened to the stream: lines of text or JSON, the view in a termina
 from echoic.live.listener import Listener, Output, with_threshold
 from echoic.live.outputs import Clips, JsonLines, Lines, Recording
 from echoic.live.patience import ask
-from echoic.live.speaking import Speaker, half_duplex
+from echoic.live.speaking import Speaker, half_duplex, loudspeaker
 
 __all__ = [
     "Clips",
@@ -23,5 +23,6 @@ __all__ = [
     "Speaker",
     "ask",
     "half_duplex",
+    "loudspeaker",
     "with_threshold",
 ]

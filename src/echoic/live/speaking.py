@@ -11,6 +11,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
+from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.live.listener import Listener
 from echoic.microphone import Block, Source
 
@@ -19,6 +22,12 @@ logger = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.3
 """How long (s) after the end of playback sound is still discarded: a room goes on ringing, and
 buffers on the way to and from it hold some more."""
+
+START_SECONDS = 0.2
+"""How long (s) a sound card may take to begin to play."""
+
+CHIMES = {"wake": (660.0, 880.0), "done": (880.0, 1320.0), "sleep": (440.0, 330.0)}
+"""Frequencies (Hz) of the two notes of each chime."""
 
 PATIENCE_SECONDS = 10.0
 """Longest time (s) that a program may take to begin to speak and to end."""
@@ -31,6 +40,21 @@ def voice() -> tuple[str, ...] | None:
     """Return the command that speaks what it reads: espeak-ng's; None where it is not installed."""
     program = shutil.which("espeak-ng")
     return (program, "--stdin") if program else None
+
+
+def chime(name: str, *, seconds: float = 0.09, level: float = 0.15) -> Waveform:
+    """Two soft notes of `CHIMES`, each ``seconds`` long: float32 (samples,) at 16 kHz."""
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    envelope = level * np.sin(np.pi * t / seconds) ** 2
+    notes = [envelope * np.sin(2 * np.pi * frequency * t) for frequency in CHIMES[name]]
+    return np.concatenate(notes, dtype=np.float32)
+
+
+def loudspeaker(samples: Waveform) -> None:
+    """Begin to play samples (16 kHz, mono) through the system's default output."""
+    import sounddevice
+
+    sounddevice.play(samples, SAMPLE_RATE)
 
 
 class Speaker:
@@ -52,9 +76,11 @@ class Speaker:
         self,
         *,
         command: Sequence[str] | None = None,
+        play: Callable[[Waveform], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._command = list((voice() or ()) if command is None else command)
+        self._play = play
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._deadline = 0.0
@@ -104,6 +130,20 @@ class Speaker:
             self._process.stdin.write(text.encode())
         with suppress(OSError):
             self._process.stdin.close()
+
+    def chime(self, name: str) -> None:
+        """Begin to play one of `CHIMES` and return at once."""
+        if self._play is None:
+            return
+        samples = chime(name)
+        try:
+            self._play(samples)
+        except Exception as error:  # PortAudio's are its own; without a chime all goes on
+            logger.warning("No sound can be played, there are no chimes: %s", error)
+            self._play = None
+            return
+        seconds = START_SECONDS + len(samples) / SAMPLE_RATE + SETTLE_SECONDS
+        self._quiet_at = max(self._quiet_at, self._clock() + seconds)
 
     def wait(self) -> None:
         """Return when all was said."""
