@@ -313,6 +313,22 @@ class TestView:
             assert words in text
         assert "resets" not in text  # none yet
 
+    def test_a_state_stays_in_sight_and_resets_nothing(self):
+        view, listener = a_view()
+        resets = listener.resets
+        listener.tell(Event(0.5, "state", "Listening: Woken by 'go'."))
+        listener.tell(Event(0.6, "dropped", "Sound is missing."))
+        view._source = Fixed(time=3600.0)
+        text = "\n".join(drawn(view, width=60))
+        assert "Listening: Woken by 'go'." in text
+        assert "Sound is missing." not in text  # an hour ago
+        listener.tell(Event(3600.0, "state", "Asleep: No command came."))
+        text = "\n".join(drawn(view, width=60))
+        assert "Asleep: No command came." in text
+        assert "Listening: Woken" not in text
+        listener.listen(blocks(spoken((0.1, 1)), start=3601.0))
+        assert listener.resets == resets + 1  # by the sound that was missing
+
     def test_shows_words_with_times_and_confidence(self):
         text = "\n".join(drawn(a_view()[0], width=60))
         assert len(re.findall(r"no +97%", text)) == 2

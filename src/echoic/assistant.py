@@ -374,7 +374,7 @@ class Assistant:
 def _tell(listener: Listener, turn: Turn) -> None:
     from echoic.microphone import Event
 
-    listener.tell(Event(turn.time, "live", f"{turn.state.capitalize()}: {turn.reason}"))
+    listener.tell(Event(turn.time, "state", f"{turn.state.capitalize()}: {turn.reason}"))
 
 
 def _function(call: str | Callable[[Order], object]) -> Callable[[Order], object]:

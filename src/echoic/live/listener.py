@@ -139,7 +139,7 @@ class Listener:
 
     def tell(self, event: Event) -> None:
         """Take what happened to the stream, before the block that it happened before."""
-        if event.kind != "live":
+        if event.kind not in ("live", "state"):
             self._interrupted = True
             event = dataclasses.replace(event, message=f"{event.message} {ANEW}")
         for output in self.outputs:

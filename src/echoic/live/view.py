@@ -114,6 +114,7 @@ class View(Output):
         self._trail = trail
         self._detections: deque[Detection] = deque(maxlen=64)
         self._events: deque[Event] = deque(maxlen=1)
+        self._state: Event | None = None
         self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
         self._drawn = 0.0
         self._live: Live | None = None
@@ -144,7 +145,10 @@ class View(Output):
             self._draw()
 
     def tell(self, event: Event) -> None:
-        self._events.append(event)
+        if event.kind == "state":
+            self._state = event
+        else:
+            self._events.append(event)
         self._draw()
 
     def close(self) -> None:
@@ -168,6 +172,10 @@ class View(Output):
         path = self._path(status, glyphs)
         wrapping = [path]
         parts: list[RenderableType] = [_state(status, glyphs), _meter(status, width, glyphs)]
+        if self._state:
+            line = Text(f"{self._state.time:.1f} s  {self._state.message}", style="bold cyan")
+            wrapping.append(line)
+            parts.append(line)
         if event := self._event(status):
             style = "dim" if event.kind == "live" else "yellow"
             notice = Text(f"{event.time:.1f} s  {event.message}", style=style)
