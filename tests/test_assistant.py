@@ -71,8 +71,8 @@ class Notes(Output):
     def __init__(self):
         self.messages = []
 
-    def tell(self, event):
-        self.messages.append(event.message)
+    def announce(self, time, state):
+        self.messages.append(state)
 
 
 def test_an_action_that_fails_does_not_end_the_listening(sample, tmp_path):

@@ -316,13 +316,13 @@ class TestView:
     def test_a_state_stays_in_sight_and_resets_nothing(self):
         view, listener = a_view()
         resets = listener.resets
-        listener.tell(Event(0.5, "state", "Listening: Woken by 'go'."))
+        listener.announce(0.5, "Listening: Woken by 'go'.")
         listener.tell(Event(0.6, "dropped", "Sound is missing."))
         view._source = Fixed(time=3600.0)
         text = "\n".join(drawn(view, width=60))
         assert "Listening: Woken by 'go'." in text
         assert "Sound is missing." not in text  # an hour ago
-        listener.tell(Event(3600.0, "state", "Asleep: No command came."))
+        listener.announce(3600.0, "Asleep: No command came.")
         text = "\n".join(drawn(view, width=60))
         assert "Asleep: No command came." in text
         assert "Listening: Woken" not in text

@@ -61,26 +61,21 @@ def test_the_wheel_alone_recognizes(wheel, sample, tmp_path):
     assert done.returncode == 0, done.stderr
     labels = [json.loads(line)["label"] for line in done.stdout.splitlines()]
     assert {"yes", "left", "go", "stop"} <= set(labels)
-    code = "import echoic; print(echoic.Bundle.load().path)"
-    where = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(wheel)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert where.stdout.strip() == str(wheel / "echoic" / "pretrained" / "gru-12")
-    code = "import echoic; print(len(echoic.Recognizer.load().stream().process([0.0] * 1280)))"
-    heard = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(wheel)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert heard.stdout.strip() == "2"
+
+    def said(code):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import echoic; print({code})"],
+            env={**os.environ, "PYTHONPATH": str(wheel)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    where = str(wheel / "echoic" / "pretrained" / "gru-12")
+    assert said("echoic.Bundle.load().path") == where
+    assert said("len(echoic.Recognizer.load().stream().process([0.0] * 1280))") == "2"
 
 
 def test_shipped_models_are_small(root):

@@ -182,9 +182,9 @@ class Command:
         _positive("timeout", self.timeout)
 
     def __str__(self) -> str:
-        return f"run {list(self.run)}" if self.run else f"post {self.post}" if self.post else (
-            f"call {self.call}"
-        )  # fmt: skip
+        if self.run:
+            return f"run {list(self.run)}"
+        return f"post {self.post}" if self.post else f"call {self.call}"
 
     def act(self, order: Order) -> None:
         """Do it; what goes wrong is raised, a time that runs out as TimeoutError."""
@@ -193,8 +193,12 @@ class Command:
             nowhere = subprocess.DEVNULL  # stdout is the detections', and a pipe can be held open
             subprocess.run(
                 [number if a == "{number}" else a for a in self.run],
-                stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=self.timeout, check=True,
-            )  # fmt: skip
+                stdin=nowhere,
+                stdout=nowhere,
+                stderr=nowhere,
+                timeout=self.timeout,
+                check=True,
+            )
         elif self.post:
             body = json.dumps(dataclasses.asdict(order)).encode()
             headers = {"Content-Type": "application/json"}
@@ -372,9 +376,7 @@ class Assistant:
 
 
 def _tell(listener: Listener, turn: Turn) -> None:
-    from echoic.microphone import Event
-
-    listener.tell(Event(turn.time, "state", f"{turn.state.capitalize()}: {turn.reason}"))
+    listener.announce(turn.time, f"{turn.state.capitalize()}: {turn.reason}")
 
 
 def _function(call: str | Callable[[Order], object]) -> Callable[[Order], object]:

@@ -31,6 +31,9 @@ class Output:
     def tell(self, event: Event) -> None:
         """Take what happened to the stream, at once."""
 
+    def announce(self, time: float, state: str) -> None:
+        """Take what the program that listens does from an instant (s) on, for a person."""
+
     def close(self) -> None:
         """Finish; there will be no more."""
 
@@ -139,11 +142,16 @@ class Listener:
 
     def tell(self, event: Event) -> None:
         """Take what happened to the stream, before the block that it happened before."""
-        if event.kind not in ("live", "state"):
+        if event.kind != "live":
             self._interrupted = True
             event = dataclasses.replace(event, message=f"{event.message} {ANEW}")
         for output in self.outputs:
             output.tell(event)
+
+    def announce(self, time: float, state: str) -> None:
+        """Tell the outputs what is done with the words from an instant (s) on."""
+        for output in self.outputs:
+            output.announce(time, state)
 
 
 def with_threshold(config: DecoderConfig, threshold: float | None) -> DecoderConfig:

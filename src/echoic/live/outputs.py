@@ -25,14 +25,17 @@ AFTER_SECONDS = 0.2
 
 
 class Lines(Output):
-    """A line a word on stdout; what happens to the stream on stderr."""
+    """A line a word on stdout; what happens to the stream, and what is done, on stderr."""
 
     def hear(self, block: Block, detections: Sequence[Detection]) -> None:
         for d in detections:
             print(f"{d.time:8.2f} s  {d.label:<10} {d.confidence:4.0%}", flush=True)
 
     def tell(self, event: Event) -> None:
-        print(f"{event.time:8.2f} s  {event.message}", file=sys.stderr, flush=True)
+        self.announce(event.time, event.message)
+
+    def announce(self, time: float, state: str) -> None:
+        print(f"{time:8.2f} s  {state}", file=sys.stderr, flush=True)
 
 
 class JsonLines(Lines):

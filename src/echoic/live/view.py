@@ -114,7 +114,7 @@ class View(Output):
         self._trail = trail
         self._detections: deque[Detection] = deque(maxlen=64)
         self._events: deque[Event] = deque(maxlen=1)
-        self._state: Event | None = None
+        self._announced: tuple[float, str] | None = None
         self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
         self._drawn = 0.0
         self._live: Live | None = None
@@ -145,10 +145,11 @@ class View(Output):
             self._draw()
 
     def tell(self, event: Event) -> None:
-        if event.kind == "state":
-            self._state = event
-        else:
-            self._events.append(event)
+        self._events.append(event)
+        self._draw()
+
+    def announce(self, time: float, state: str) -> None:
+        self._announced = (time, state)
         self._draw()
 
     def close(self) -> None:
@@ -172,8 +173,9 @@ class View(Output):
         path = self._path(status, glyphs)
         wrapping = [path]
         parts: list[RenderableType] = [_state(status, glyphs), _meter(status, width, glyphs)]
-        if self._state:
-            line = Text(f"{self._state.time:.1f} s  {self._state.message}", style="bold cyan")
+        if self._announced:
+            since, state = self._announced
+            line = Text(f"{since:.1f} s  {state}", style="bold cyan")
             wrapping.append(line)
             parts.append(line)
         if event := self._event(status):

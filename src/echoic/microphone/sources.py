@@ -27,7 +27,7 @@ QUIETEST = -120.0
 """The level (dBFS) that stands for digital silence."""
 
 State = Literal["opening", "live", "muted", "lost", "frozen", "closed"]
-Kind = Literal["live", "muted", "lost", "frozen", "dropped", "state"]
+Kind = Literal["live", "muted", "lost", "frozen", "dropped"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,7 @@ class Event:
         Seconds since the stream began; the blocks up to it have been given.
     kind
         ``live`` (sound comes, at first or again), ``muted`` (digital silence), ``lost`` (the
-        device is gone), ``frozen`` (the sound system hangs), ``dropped`` (samples are missing) or
-        ``state`` (what the program that listens does now; the sound goes on as it was).
+        device is gone), ``frozen`` (the sound system hangs) or ``dropped`` (samples are missing).
     message
         The same for a person.
     """
