@@ -427,6 +427,9 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The model's folder.", show_default="models/RECIPE")
     ] = None,
+    extra: Annotated[
+        list[Path] | None, typer.Option(help="Another data set that only training hears.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override, as in training.epochs=5."),
@@ -444,6 +447,7 @@ def train(
     resolved = training.Recipe.load(recipe, overrides=settings or [])
     folder = out or Path("models") / Path(recipe).stem
     words = ["echoic", "train", recipe, "--data", str(data), "--out", str(folder)]
+    words += [part for more in extra or [] for part in ("--extra", str(more))]
     words += [part for setting in settings or [] for part in ("--set", setting)]
     words += ["--data-name", data_name] if data_name else []
     with _training_view() as report:
@@ -452,6 +456,7 @@ def train(
                 resolved,
                 data=data,
                 out=folder,
+                extra=extra or [],
                 data_name=data_name,
                 command=_command_line(words),
                 resume=resume,

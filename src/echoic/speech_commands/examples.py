@@ -262,12 +262,25 @@ class Split:
         return self.labels.index(label) if label in self.labels else -1
 
 
-def load(root: str | Path, config: DataConfig, split: SplitName) -> Split:
+def load(
+    root: str | Path, config: DataConfig, split: SplitName, *, extra: Sequence[str | Path] = ()
+) -> Split:
     """Read one side of a data set into memory.
 
     Recordings of another rate, width or number of channels are converted; of one that is longer
     than a clip the loudest part is taken. What is damaged is left out, named in a warning and
     counted.
+
+    Parameters
+    ----------
+    root
+        The data set; the background noises are its own.
+    config
+        What is drawn from it.
+    split
+        Which side.
+    extra
+        More data sets, whose recordings of this side join in: other voices, other unknown words.
 
     Raises
     ------
@@ -280,12 +293,16 @@ def load(root: str | Path, config: DataConfig, split: SplitName) -> Split:
     root = Path(root)
     labels = config.labels
     words = [label for label in labels if label not in (SILENCE, UNKNOWN)]
-    others = []
-    if UNKNOWN in labels and config.unknown_fraction > 0:
-        others = [w for w in words_in(root) if w not in {*words, *config.unseen_words}]
-        if not others:
-            logger.warning("No other words in %s: %s cannot be learned.", root, UNKNOWN)
-    clips = [clip for clip in scan(root, words=[*words, *others]) if clip.split == split]
+    found: list[Clip] = []
+    for folder in (root, *map(Path, extra)):
+        wanted = [w for w in words_in(folder) if w in words] if found else list(words)
+        if UNKNOWN in labels and config.unknown_fraction > 0:
+            left_out = {*words, *config.unseen_words}
+            wanted += [w for w in words_in(folder) if w not in left_out]
+        found += scan(folder, words=wanted)
+    if UNKNOWN in labels and {clip.word for clip in found} <= set(words):
+        logger.warning("No other words in %s: %s cannot be learned.", root, UNKNOWN)
+    clips = [clip for clip in found if clip.split == split]
     if lacking := sorted(set(words) - {clip.word for clip in clips}):
         raise DataError(
             f"No {split} recordings of {', '.join(lacking)} in {root}. A word needs recordings of "
@@ -346,10 +363,15 @@ def load_folders(root: str | Path, *, labels: Sequence[str], clip_seconds: float
     )
 
 
-def fingerprint(root: str | Path, config: DataConfig) -> str:
+def fingerprint(root: str | Path, config: DataConfig, *, extra: Sequence[str | Path] = ()) -> str:
     """SHA-256 of the sorted names of the files that training may use: which data was it?"""
-    words = [w for w in words_in(Path(root)) if w not in config.unseen_words]
-    names = sorted(clip.name for clip in scan(Path(root), words=words))
+    names = sorted(
+        clip.name
+        for folder in (Path(root), *map(Path, extra))
+        for clip in scan(
+            folder, words=[w for w in words_in(folder) if w not in config.unseen_words]
+        )
+    )
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 

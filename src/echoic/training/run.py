@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,7 @@ def train(
     *,
     data: str | Path,
     out: str | Path,
+    extra: Sequence[str | Path] = (),
     data_name: str | None = None,
     command: str | None = None,
     resume: bool = False,
@@ -261,6 +262,8 @@ def train(
     out
         The model's folder. While the run lasts its checkpoints, its ``log.csv`` and its
         TensorBoard events are in ``out/.training``.
+    extra
+        More data sets, of which training alone hears its side: other voices, other words.
     data_name
         What the model card calls the data; defaults to the folder's name.
     command
@@ -297,7 +300,7 @@ def train(
         tf.config.experimental.enable_op_determinism()
 
     logger.info("Reading %s", data)
-    split = sc.load(data, recipe.data, "training")
+    split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
     feed = Feed(split, recipe)
     held_out = feed.clean(validation.examples())
@@ -353,7 +356,8 @@ def train(
             "command": command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
             "counts": {"training": split.counts, "validation": validation.counts},
             "damaged": len(split.damaged) + len(validation.damaged),
-            "files_sha256": sc.fingerprint(data, recipe.data),
+            "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
+            "extra": [Path(folder).resolve().name for folder in extra],
             "parameters": model.count_params(),
             "best_epoch": checkpoints.best["epoch"],
             "seed": recipe.training.seed,
