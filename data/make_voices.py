@@ -40,8 +40,8 @@ peach pencil people pepper phone picture pillow pizza place play please pocket p
 pretty purple quarter queen question quick quiet rabbit radio rain reason record river road robot
 rocket room salad salt sand saturday school screen season second september shadow shirt shoe shower
 silver simple singer sister skin sleep slow small smile snow soap socket soft song soup speaker
-spoon spring square stair start station stereo stone store story street strong student sugar summer sunday
-sunshine table tablet teacher temple thank theater thunder ticket tiger timer tomato tomorrow tower
+spoon spring square stair start station stereo stone store story street strong student sugar summer
+sunday sunshine table tablet teacher temple thank theater thunder ticket tiger timer tomato tomorrow tower
 train travel turn twelve umbrella uncle under valley village violin volume wagon wait walk wall
 warm wash watch water weather wednesday week welcome window winter wonder wood work yard yellow
 yesterday young zebra

@@ -293,14 +293,15 @@ def load(
     root = Path(root)
     labels = config.labels
     words = [label for label in labels if label not in (SILENCE, UNKNOWN)]
+    needs_others = UNKNOWN in labels and config.unknown_fraction > 0
     found: list[Clip] = []
     for folder in (root, *map(Path, extra)):
         wanted = [w for w in words_in(folder) if w in words] if found else list(words)
-        if UNKNOWN in labels and config.unknown_fraction > 0:
+        if needs_others:
             left_out = {*words, *config.unseen_words}
             wanted += [w for w in words_in(folder) if w not in left_out]
         found += scan(folder, words=wanted)
-    if UNKNOWN in labels and {clip.word for clip in found} <= set(words):
+    if needs_others and {clip.word for clip in found} <= set(words):
         logger.warning("No other words in %s: %s cannot be learned.", root, UNKNOWN)
     clips = [clip for clip in found if clip.split == split]
     if lacking := sorted(set(words) - {clip.word for clip in clips}):
