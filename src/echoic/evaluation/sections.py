@@ -1,0 +1,38 @@
+"""A report in parts: each says in words, figures and a picture how one thing stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of a report.
+
+    Attributes
+    ----------
+    key
+        Its name in ``report.json`` and in the page's links.
+    title
+        What it is about, a few words.
+    text
+        What the figures are, how they were made and how to read them, a few sentences.
+    data
+        The figures as plain data; fractions are 0 to 1, undefined ones None.
+    columns, rows
+        The same as a table for people, already formatted; empty where there is none.
+    figure
+        The same as a picture; None where there is none.
+    """
+
+    key: str
+    title: str
+    text: str
+    data: Any
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    figure: Figure | None = None
