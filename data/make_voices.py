@@ -32,19 +32,19 @@ door dream dress drink drive early earth easy egg eleven empty end engine enough
 face fall family farm fast father feather finger finish fire fish floor flower fly food foot forest
 friday friend fruit full garden gift girl glass gold good google grass green guitar hair hand hat
 heart heavy hello help hill home honey hot hour ice inch iron island jacket jelly juice jump kettle
-key king kitchen knife ladder lake lamp large laugh leaf lemon lesson letter library light line lion
-listen little lock long loud love lucky lunch machine magic maybe meal melon menu milk mirror monday
-money monkey moon morning mother mountain mouse movie music name nature neck needle never news
-nobody noise nose number nurse ocean office okay onion open orange oven page paint paper party pause
-peach pencil people pepper phone picture pillow pizza place play please pocket potato power present
-pretty purple quarter queen question quick quiet rabbit radio rain reason record river road robot
-rocket room salad salt sand saturday school screen season second september shadow shirt shoe shower
-silver simple singer sister skin sleep slow small smile snow soap socket soft song soup speaker
-spoon spring square stair start station stereo stone store story street strong student sugar summer
-sunday sunshine table tablet teacher temple thank theater thunder ticket tiger timer tomato tomorrow tower
-train travel turn twelve umbrella uncle under valley village violin volume wagon wait walk wall
-warm wash watch water weather wednesday week welcome window winter wonder wood work yard yellow
-yesterday young zebra
+key king kitchen knife ladder lake lamp large laugh leaf lemon lesson letter library light line
+lion listen little lock long loud love lucky lunch machine magic maybe meal melon menu milk mirror
+monday money monkey moon morning mother mountain mouse movie music name nature neck needle never
+news nobody noise nose number nurse ocean office okay onion open orange oven page paint paper party
+pause peach pencil people pepper phone picture pillow pizza place play please pocket potato power
+present pretty purple quarter queen question quick quiet rabbit radio rain reason record river road
+robot rocket room salad salt sand saturday school screen season second september shadow shirt shoe
+shower silver simple singer sister skin sleep slow small smile snow soap socket soft song soup
+speaker spoon spring square stair start station stereo stone store story street strong student
+sugar summer sunday sunshine table tablet teacher temple thank theater thunder ticket tiger timer
+tomato tomorrow tower train travel turn twelve umbrella uncle under valley village violin volume
+wagon wait walk wall warm wash watch water weather wednesday week welcome window winter wonder wood
+work yard yellow yesterday young zebra
 """
 VOICES_PER_WORD, VOICES_PER_COMMAND = 16, 60
 SIZES = (0.94, 1.0, 1.08)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 
 from echoic import features, models, training
 from echoic import speech_commands as sc
+from echoic.bundle import Bundle
+from echoic.recognizer import Recognizer
 from echoic.speech_commands import examples
 from echoic.training import Feed, Progress, Recipe
 
@@ -171,6 +174,27 @@ def test_the_second_task_names_the_word(feed):
     first, last = (names.index(feed.split.clips[i].word) for i in indices[:2])
     assert words.argmax(axis=1).tolist() == [first, last, len(names), len(names) + 1]
     assert [feed.split.labels[i] for i in labels.argmax(axis=1)[2:]] == ["_silence_", "_unknown_"]
+
+
+def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):
+    recipe = dataclasses.replace(
+        feed.recipe, training=dataclasses.replace(feed.recipe.training, context=4, word_loss=0.5)
+    )
+    heard = []
+
+    def teacher(coefficients):
+        heard.append(coefficients)
+        return np.tile(np.arange(12, dtype=np.float32) / 66, (len(coefficients), 1))
+
+    alone, taught = Feed(feed.split, recipe), Feed(feed.split, recipe, teacher=teacher)
+    indices = alone.epoch(0)[0]
+    x, hard = alone.batch(indices, 0, 0)
+    same, soft = taught.batch(indices, 0, 0)
+    np.testing.assert_array_equal(same, x)
+    np.testing.assert_array_equal(heard[0], x.reshape(16, 50, -1))
+    expected = 0.3 * hard[..., :12] + 0.7 * np.arange(12) / 66
+    np.testing.assert_allclose(soft[..., :12], expected, rtol=1e-6)
+    np.testing.assert_array_equal(soft[..., 12:], hard[..., 12:])
 
 
 def test_held_out_clips_are_alone_and_asked_for_their_label_only(feed):
@@ -359,6 +383,77 @@ def test_resuming_a_run_that_is_done_makes_the_model_again(tiny_copy, tiny_recip
     )
     assert told == []
     assert model.graph("clip")
+
+
+# --- extras, teachers, temperature
+
+
+def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
+    tiny_recipe, tiny_model, sample, tmp_path
+):
+    shutil.copytree(sample / "bed", tmp_path / "voices" / "bed")
+    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
+    extras = {"data": sample, "extra": [tmp_path / "voices"]}
+    model = training.train(recipe, out=tmp_path / "taught", teachers=[tiny_model], **extras)
+    noted = model.content["training"]
+    assert (noted["extra"], noted["teachers"]) == (["voices"], [tiny_model.name])
+    plain = Bundle.load(tiny_model).content["training"]
+    assert (plain["extra"], plain["teachers"]) == ([], [])
+    assert noted["counts"]["training"]["_unknown_"] == (
+        plain["counts"]["training"]["_unknown_"] + 23
+    )
+    assert noted["counts"]["validation"] == plain["counts"]["validation"]
+    assert noted["files_sha256"] != plain["files_sha256"]
+    card = (model.path / "README.md").read_text(encoding="utf-8")
+    assert "Training also heard voices" in card
+    assert f"taught by {tiny_model.name}" in card
+    with pytest.raises(ValueError, match=r"inputs.teachers: \['tiny'\] then, \[\] now"):
+        training.train(recipe, out=tmp_path / "taught", resume=True, **extras)
+
+
+def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_recipe, sample):
+    recipe = Recipe.load(tiny_recipe)
+    bundle = Bundle.load(tiny_model)
+    ask = training.committee([tiny_model, tiny_model], recipe)
+    examples = sc.load(sample, recipe.data, "validation").examples()
+    x, _ = Feed(sc.load(sample, recipe.data, "validation"), recipe).clean(examples)
+    said = ask(x)
+    assert said.dtype == np.float32
+    ships = Recognizer(bundle).probabilities(examples.waveforms)
+    np.testing.assert_allclose(said, ships, atol=1e-3)
+    assert training.committee([], recipe) is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [("data.vocabulary=yes,no", "the labels of the recipe"), ("features.n_mfcc=20", "features")],
+)
+def test_a_teacher_of_something_else_is_refused(tiny_model, tiny_recipe, override, message):
+    with pytest.raises(ValueError, match=f"Expected teacher tiny to have.*{message}"):
+        training.committee([tiny_model], Recipe.load(tiny_recipe, overrides=[override]))
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0, 5.0])
+def test_calibration_undoes_whatever_made_a_network_too_sure(factor):
+    """Answers are drawn from the logits' own softmax; then the network is made surer or less."""
+    rng = np.random.default_rng(0)
+    model = models.build(
+        models.ModelConfig(layers=({"type": "gru", "units": 8},)),
+        n_mfcc=5,
+        n_labels=4,
+        mean=np.zeros(5),
+        variance=np.ones(5),
+    )
+    layer = model.get_layer("logits")
+    layer.set_weights([10 * weights for weights in layer.get_weights()])
+    x = rng.standard_normal((4000, 3, 5)).astype(np.float32)
+    logits = models.answer(model.predict(x, batch_size=500, verbose=0))
+    answers = np.eye(4)[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
+    layer.set_weights([factor * weights for weights in layer.get_weights()])
+    assert training.calibrate(model, x, answers[:, None]) == pytest.approx(factor, rel=0.1)
+    calibrated = models.answer(model.predict(x, batch_size=500, verbose=0))
+    np.testing.assert_allclose(calibrated, logits, rtol=0.1, atol=1e-4)
+    np.testing.assert_array_equal(calibrated.argmax(axis=1), logits.argmax(axis=1))
 
 
 @pytest.mark.parametrize("name", [n for n in training.recipe_names() if n != "gru"])

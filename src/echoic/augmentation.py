@@ -172,13 +172,16 @@ def speed(
 
 
 def _between(waveform: Array, places: npt.NDArray[np.float64]) -> Array:
-    """Values between samples, 0 outside: `numpy.interp` in half of its time."""
-    before = places.astype(np.int32).clip(0, len(waveform) - 1)
-    rest = (places - before).astype(np.float32)
+    """Values between samples at rising places, 0 outside: `numpy.interp` in half of its time."""
+    last = len(waveform) - 1
+    inside = slice(*np.searchsorted(places, [0, last]))
+    before = places[inside].astype(np.int32)
+    rest = (places[inside] - before).astype(np.float32)
     left = waveform[before]
-    values = left + (np.append(waveform, waveform[-1:])[before + 1] - left) * rest
-    values[(places < 0) | (places > len(waveform) - 1)] = 0
-    return np.asarray(values, dtype=np.float32)
+    result = np.zeros(len(places), dtype=np.float32)
+    result[inside] = left + (waveform[before + 1] - left) * rest
+    result[places == last] = waveform[last]
+    return result
 
 
 def shift(waveforms: Array, most: int, *, rng: np.random.Generator) -> Array:

@@ -430,6 +430,10 @@ def train(
     extra: Annotated[
         list[Path] | None, typer.Option(help="Another data set that only training hears.")
     ] = None,
+    teachers: Annotated[
+        list[str] | None,
+        typer.Option("--teacher", help="A model whose answers are learned as well."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override, as in training.epochs=5."),
@@ -448,6 +452,7 @@ def train(
     folder = out or Path("models") / Path(recipe).stem
     words = ["echoic", "train", recipe, "--data", str(data), "--out", str(folder)]
     words += [part for more in extra or [] for part in ("--extra", str(more))]
+    words += [part for teacher in teachers or [] for part in ("--teacher", teacher)]
     words += [part for setting in settings or [] for part in ("--set", setting)]
     words += ["--data-name", data_name] if data_name else []
     with _training_view() as report:
@@ -457,6 +462,7 @@ def train(
                 data=data,
                 out=folder,
                 extra=extra or [],
+                teachers=teachers or [],
                 data_name=data_name,
                 command=_command_line(words),
                 resume=resume,

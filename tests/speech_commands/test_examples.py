@@ -577,6 +577,40 @@ class TestLoadFolders:
             load_folders(tmp_path, labels=self.LABELS)
 
 
+class TestExtra:
+    """Another data set, of which the words and the clips of this side join in."""
+
+    @pytest.fixture
+    def voices(self, tmp_path):
+        for speaker in [*SPEAKERS["training"][:2], *SPEAKERS["validation"][:1]]:
+            for word in ("yes", "dog", "banana"):
+                put(tmp_path / "voices", word, speaker)
+        return tmp_path / "voices"
+
+    def test_joins_in(self, small, voices):
+        alone = load(small, YES_NO, "training")
+        both = load(small, YES_NO, "training", extra=[voices])
+        for label, more in {UNKNOWN: 4, "yes": 2, "no": 0}.items():
+            assert both.counts[label] == alone.counts[label] + more
+        assert len(both.noises) == len(alone.noises)
+        assert load(small, YES_NO, "validation", extra=[voices]).counts["yes"] == (
+            load(small, YES_NO, "validation").counts["yes"] + 1
+        )
+
+    def test_words_kept_unseen_are_left_out_of_it(self, small, voices):
+        config = DataConfig(vocabulary=("yes", "no"), unseen_words=("dog",))
+        words = {clip.word for clip in load(small, config, "training", extra=[voices]).clips}
+        assert "banana" in words
+        assert "dog" not in words
+
+    def test_that_is_not_there(self, small, tmp_path):
+        with pytest.raises(DataError, match="nowhere"):
+            load(small, YES_NO, "training", extra=[tmp_path / "nowhere"])
+
+    def test_is_in_the_fingerprint(self, small, voices):
+        assert fingerprint(small, YES_NO, extra=[voices]) != fingerprint(small, YES_NO)
+
+
 class TestFingerprint:
     def test_is_of_the_names_and_not_of_the_place(self, small, tmp_path):
         root = shutil.copytree(small, tmp_path / "elsewhere")

@@ -281,6 +281,18 @@ def _training(content: dict[str, Any]) -> list[str]:
         f"{clips['training'] - commands['training']:,} other words to draw from), "
         f"{clips['validation']:,} for validation, split by speaker.",
     ]
+    if extra := training.get("extra"):
+        lines.append(
+            f"- Training also heard {', '.join(extra)}: see `data/README.md`. Validation did not."
+        )
+    if teachers := training.get("teachers"):
+        weight = recipe["training"]["teacher_weight"]
+        lines.append(f"- It was also taught by {', '.join(teachers)}, whose say was {weight:.0%}.")
+    if temperature := training.get("temperature"):
+        lines.append(
+            f"- Its logits were divided by {temperature:.2f}, the temperature that fits validation "
+            "best; a probability means what it says."
+        )
     if data["unseen_words"]:
         lines.append(f"- Words never heard in training: {', '.join(data['unseen_words'])}.")
     if data["unseen_noises"]:

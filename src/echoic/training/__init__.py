@@ -2,12 +2,22 @@
 
 recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
 feed.py     Feed       fresh examples, augmented afresh, every epoch
+teachers.py            what other models say to the same clips
 run.py      train()    fit, checkpoints, the best weights, a bundle
 """
 
 from echoic.training.feed import Batch, Feed
 from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
-from echoic.training.run import Progress, Schedule, clip_accuracy, clip_loss, compile_model, train
+from echoic.training.run import (
+    Progress,
+    Schedule,
+    calibrate,
+    clip_accuracy,
+    clip_loss,
+    compile_model,
+    train,
+)
+from echoic.training.teachers import committee
 
 __all__ = [
     "Batch",
@@ -16,8 +26,10 @@ __all__ = [
     "Recipe",
     "Schedule",
     "TrainingConfig",
+    "calibrate",
     "clip_accuracy",
     "clip_loss",
+    "committee",
     "compile_model",
     "recipe_names",
     "train",

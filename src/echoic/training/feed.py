@@ -7,7 +7,7 @@ and resumed hears exactly what the run that was left alone hears.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -23,19 +23,24 @@ BLOCK = 32
 """Clips that go through the features together: as many as stay in a processor's cache."""
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""Coefficients, (rows, clips * frames, n_mfcc); one-hot answers, (rows, clips, labels + words)."""
+"""Coefficients, (rows, clips * frames, n_mfcc); answers, (rows, clips, labels + words)."""
+
+Teacher = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+"""Coefficients of clips, (clips, frames, n_mfcc), to probabilities, (clips, labels)."""
 
 
 class Feed:
-    """Turns one side of a data set into batches of (coefficients, one-hot answers).
+    """Turns one side of a data set into batches of (coefficients, answers).
 
     A row of a batch is ``training.context`` clips played without a pause, so that a network learns
-    to hear a word after another as well as after nothing.
+    to hear a word after another as well as after nothing. The answers are one-hot; a ``teacher``
+    hears what the network hears and has a say of ``training.teacher_weight`` in the labels.
     """
 
-    def __init__(self, split: sc.Split, recipe: Recipe) -> None:
+    def __init__(self, split: sc.Split, recipe: Recipe, *, teacher: Teacher | None = None) -> None:
         self.split = split
         self.recipe = recipe
+        self.teacher = teacher
         self._band_frequencies = features.band_frequencies(recipe.features)
 
     def epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
@@ -69,18 +74,23 @@ class Feed:
                 rng=rng,
             )
             n, n_samples = waveforms.shape
-            rows = waveforms.reshape(-1, context * n_samples)
+            played = waveforms.reshape(-1, context * n_samples)
             log_mels = augmentation.augment_log_mels(
-                features.log_mel(rows, recipe.features).reshape(n, -1, recipe.features.n_mels),
+                features.log_mel(played, recipe.features).reshape(n, -1, recipe.features.n_mels),
                 augment,
                 band_frequencies=self._band_frequencies,
                 rng=rng,
             )
             heard = features.cepstrum(log_mels, recipe.features)
-            coefficients.append(heard.reshape(len(rows), -1, recipe.features.n_mfcc))
+            coefficients.append(heard.reshape(len(played), -1, recipe.features.n_mfcc))
             targets.append(block_targets)
+        rows = np.concatenate(coefficients)
         answers = self._answers(np.concatenate(targets), self.split.words_of(indices))
-        return np.concatenate(coefficients), answers.reshape(-1, context, answers.shape[-1])
+        if self.teacher:
+            weight, labels = recipe.training.teacher_weight, answers[:, : len(self.split.labels)]
+            said = self.teacher(rows.reshape(len(indices), -1, rows.shape[-1]))
+            labels += weight * (said - labels)
+        return rows, answers.reshape(-1, context, answers.shape[-1])
 
     def clean(self, examples: sc.Examples) -> Batch:
         """Features of fixed examples as they are, each alone, without augmentation."""

@@ -44,6 +44,9 @@ class TrainingConfig:
     word_loss
         Weight of a second task in training alone: to name the word itself, where the labels call
         many words ``_unknown_``. What tells words apart helps to tell that one is none of them.
+    teacher_weight
+        Part of each answer that is what the teachers say to the same augmented clip, where the run
+        has teachers (Hinton et al. 2015): they tell how much a clip is like each of the words.
     seed
         Of the weights, the draws and the augmentation.
     deterministic
@@ -63,6 +66,7 @@ class TrainingConfig:
     supervised_steps: int = 1
     context: int = 1
     word_loss: float = 0.0
+    teacher_weight: float = 0.7
     seed: int = 0
     deterministic: bool = False
 
@@ -97,6 +101,10 @@ class TrainingConfig:
         if not self.word_loss >= 0:
             raise ValueError(
                 f"Expected training.word_loss of at least 0, received {self.word_loss}."
+            )
+        if not 0 <= self.teacher_weight <= 1:
+            raise ValueError(
+                f"Expected training.teacher_weight between 0 and 1, received {self.teacher_weight}."
             )
         if self.batch_size % self.context:
             raise ValueError(

@@ -16,12 +16,15 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 from echoic import bundle as bundles
 from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
+from echoic.training.teachers import committee
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,32 @@ def clip_loss(config: TrainingConfig, *, n_labels: int) -> Callable[[Any, Any], 
         return total
 
     return loss
+
+
+def calibrate(model: keras.Model, coefficients: Any, answers: Any) -> float:
+    """Make a network as sure as it is right: divide its logits by the temperature that fits best.
+
+    The temperature that gives these clips the least cross-entropy (Guo et al. 2017) is folded into
+    the weights of the last layer, so all that runs the network gives calibrated probabilities; no
+    clip's most probable label changes. ``answers`` are one-hot, (clips, 1, labels or more).
+
+    Returns
+    -------
+    float
+        The temperature.
+    """
+    logits = model.predict(coefficients, batch_size=128, verbose=0)
+    logits = np.asarray(models.answer(logits), dtype=np.float64)
+    targets = answers[:, 0, : logits.shape[1]]
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return float(np.mean(logsumexp(scaled, axis=1) - (scaled * targets).sum(axis=1)))
+
+    temperature = float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+    layer = model.get_layer("logits")
+    layer.set_weights([weights / temperature for weights in layer.get_weights()])
+    return temperature
 
 
 def clip_accuracy(*, n_labels: int) -> Callable[[Any, Any], Any]:
@@ -245,6 +274,7 @@ def train(
     data: str | Path,
     out: str | Path,
     extra: Sequence[str | Path] = (),
+    teachers: Sequence[str | Path] = (),
     data_name: str | None = None,
     command: str | None = None,
     resume: bool = False,
@@ -264,12 +294,16 @@ def train(
         TensorBoard events are in ``out/.training``.
     extra
         More data sets, of which training alone hears its side: other voices, other words.
+    teachers
+        Models whose answers are learned beside the true ones (``training.teacher_weight``); of
+        several it is the mean. They must have the labels and the features of the recipe.
     data_name
         What the model card calls the data; defaults to the folder's name.
     command
         What the model card says reproduces this run.
     resume
-        Go on with the run that is in ``out``. Its recipe must be the same.
+        Go on with the run that is in ``out``. Its recipe, its extras and its teachers must be the
+        same.
     overwrite
         Replace a model that is in ``out``.
     on_progress
@@ -285,13 +319,19 @@ def train(
     FileExistsError
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
-        ``resume``, and there is no run in ``out``, or it had another recipe.
+        ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
+        teacher, or one that was taught something else.
     DataError
         See `speech_commands.load`.
     """
     out = Path(out)
     work = out / ".training"
-    _prepare(out, work, recipe, resume=resume, overwrite=overwrite)
+    inputs = {
+        "extra": [Path(folder).resolve().name for folder in extra],
+        "teachers": [bundles.Bundle.load(model).name for model in teachers],
+    }
+    begin = {**recipe.to_dict(), "inputs": inputs}
+    _prepare(out, work, begin, resume=resume, overwrite=overwrite)
 
     keras.utils.set_random_seed(recipe.training.seed)
     if recipe.training.deterministic and keras.backend.backend() == "tensorflow":
@@ -302,7 +342,7 @@ def train(
     logger.info("Reading %s", data)
     split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
-    feed = Feed(split, recipe)
+    feed = Feed(split, recipe, teacher=committee(teachers, recipe))
     held_out = feed.clean(validation.examples())
     mean, variance = _statistics(feed, work / "statistics.json")
     model = models.build(
@@ -344,6 +384,7 @@ def train(
             verbose=0,
         )
     checkpoints.load_best()
+    temperature = calibrate(model, *held_out)
     bundle = bundles.write(
         out,
         model=model,
@@ -357,8 +398,9 @@ def train(
             "counts": {"training": split.counts, "validation": validation.counts},
             "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
-            "extra": [Path(folder).resolve().name for folder in extra],
+            **inputs,
             "parameters": model.count_params(),
+            "temperature": round(temperature, 4),
             "best_epoch": checkpoints.best["epoch"],
             "seed": recipe.training.seed,
             "versions": bundles.versions(),
@@ -378,19 +420,21 @@ def _statistics(feed: Feed, note: Path) -> tuple[npt.NDArray[Any], npt.NDArray[A
     return np.array(mean), np.array(variance)
 
 
-def _prepare(out: Path, work: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
-    """Make the folder of a run, or make sure that the run in it can go on."""
-    wanted = json.loads(json.dumps(recipe.to_dict()))
+def _prepare(
+    out: Path, work: Path, begin: dict[str, Any], *, resume: bool, overwrite: bool
+) -> None:
+    """Make the folder of a run, or make sure that the run in it began as this one would."""
+    wanted = json.loads(json.dumps(begin))
     note = work / "recipe.json"
     if resume:
         if not note.exists():
             raise FileNotFoundError(f"No run to resume in {out}. Start it without --resume.")
         begun = json.loads(note.read_text(encoding="utf-8"))
         changed = [
-            f"{section}.{key}: {begun[section].get(key)!r} then, {value!r} now"
+            f"{section}.{key}: {begun.get(section, {}).get(key)!r} then, {value!r} now"
             for section, table in wanted.items()
             for key, value in table.items()
-            if begun[section].get(key) != value
+            if begun.get(section, {}).get(key) != value
         ]
         if changed:
             raise ValueError(
