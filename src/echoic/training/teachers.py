@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from echoic import models
+from echoic.audio import SAMPLE_RATE
 from echoic.bundle import Bundle
 from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe
@@ -51,5 +52,6 @@ def _network(bundle: Bundle, recipe: Recipe) -> Any:
             )
     network = bundle.keras_model()
     # What is compiled here, on one thread, is only called on the others.
-    network.predict_on_batch(np.zeros((1, 1, recipe.features.n_mfcc), dtype=np.float32))
+    frames = recipe.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
+    network.predict_on_batch(np.zeros((1, frames, recipe.features.n_mfcc), dtype=np.float32))
     return network
