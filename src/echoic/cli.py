@@ -82,6 +82,13 @@ class Side(StrEnum):
     test = "test"
 
 
+class Streaming(StrEnum):
+    """The files of a model that hear a stream."""
+
+    stream = "stream"
+    stream_int8 = "stream_int8"
+
+
 class Version(StrEnum):
     """Published versions of Speech Commands."""
 
@@ -491,6 +498,10 @@ def evaluate(
     endless: Annotated[
         bool, typer.Option("--endless", help="The test archive as one stream, never reset.")
     ] = False,
+    graph: Annotated[
+        Streaming | None,
+        typer.Option(help="With --endless: which file listens.", show_default="stream"),
+    ] = None,
     negatives: Annotated[
         Path | None, typer.Option(help="With --stream: recordings without any of its words.")
     ] = None,
@@ -509,6 +520,8 @@ def evaluate(
 
     if endless and not test_set:
         raise typer.BadParameter("Expected --test-set with --endless.")
+    if graph and not endless:
+        raise typer.BadParameter("Expected --endless with --graph.")
     if negatives and not stream:
         raise typer.BadParameter("Expected --stream with --negatives.")
     if stream and endless:
@@ -523,7 +536,9 @@ def evaluate(
             )
         elif test_set and endless:
             examples = load_folders(test_set, labels=bundle.labels)
-            result = evaluation.evaluate_endless(bundle, examples, on_progress=progress)
+            result = evaluation.evaluate_endless(
+                bundle, examples, graph=(graph or Streaming.stream).value, on_progress=progress
+            )
         elif test_set:
             result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
         else:

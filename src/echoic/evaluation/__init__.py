@@ -10,8 +10,12 @@ from echoic.evaluation.clips import (
     ARCHIVE_CLIPS,
     Evaluation,
     Progress,
+    Questions,
+    ask,
+    draw_split,
     evaluate_split,
     evaluate_test_set,
+    read_test_set,
 )
 from echoic.evaluation.detection import (
     OperatingPoint,
@@ -19,6 +23,7 @@ from echoic.evaluation.detection import (
     evaluate_recording,
     evaluate_stream,
 )
+from echoic.evaluation.diagnosis import diagnose
 from echoic.evaluation.endless import EndlessEvaluation, evaluate_endless
 from echoic.evaluation.listening import Hear, Posteriors, hearing
 from echoic.evaluation.reports import record, write_report
@@ -42,19 +47,24 @@ __all__ = [
     "OperatingPoint",
     "Posteriors",
     "Progress",
+    "Questions",
     "Score",
     "Stream",
     "StreamEvaluation",
     "Tuning",
     "Word",
+    "ask",
     "audible",
     "build_stream",
+    "diagnose",
+    "draw_split",
     "evaluate_endless",
     "evaluate_recording",
     "evaluate_split",
     "evaluate_stream",
     "evaluate_test_set",
     "hearing",
+    "read_test_set",
     "read_truth",
     "record",
     "score_detections",
