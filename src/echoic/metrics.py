@@ -522,7 +522,7 @@ def false_accept_rate(
             f"`recall` must be above 0 and at most 1. Received: recall={recall}. "
             "Write 95 % as 0.95."
         )
-    # Less an ulp or two: 0.55 of 20 is 11, and not the 12 that rounding up 11.000000000000002 is.
+    # Less an ulp or two: 0.55 of 100 is 55, not the 56 to which 55.00000000000001 rounds up.
     wanted = max(ceil(recall * len(accepted) - 1e-9), 1)
     threshold = float(np.sort(accepted)[-wanted])
     return float(np.mean(rejected >= threshold)), threshold

@@ -17,6 +17,7 @@ from echoic.evaluation.clips import (
     evaluate_test_set,
     read_test_set,
 )
+from echoic.evaluation.comparison import Comparison, compare, compare_split, compare_test_set
 from echoic.evaluation.detection import (
     OperatingPoint,
     StreamEvaluation,
@@ -41,6 +42,7 @@ from echoic.evaluation.tuning import Candidate, Tuning, tune
 __all__ = [
     "ARCHIVE_CLIPS",
     "Candidate",
+    "Comparison",
     "EndlessEvaluation",
     "Evaluation",
     "Hear",
@@ -56,6 +58,9 @@ __all__ = [
     "ask",
     "audible",
     "build_stream",
+    "compare",
+    "compare_split",
+    "compare_test_set",
     "diagnose",
     "draw_split",
     "evaluate_endless",

@@ -422,7 +422,7 @@ def _by_clips(
                     "speakers": int(which.sum()),
                     "n": n,
                     "accuracy": fraction(right / n),
-                    "interval": [round(x, 4) for x in metrics.wilson_interval(right, n)],
+                    "interval": [round(x, 6) for x in metrics.wilson_interval(right, n)],
                     "worst": fraction(accuracy[which].min()),
                 }
             )
@@ -441,7 +441,7 @@ def _refusal(
         "n": n,
         "auroc": round(metrics.auroc(positive, negative), 5),
         "false_accept_rate": round(rate, 6),
-        "interval": [round(x, 4) for x in metrics.wilson_interval(round(rate * n), n)],
+        "interval": [round(x, 6) for x in metrics.wilson_interval(round(rate * n), n)],
     }
 
 
