@@ -264,6 +264,7 @@ def _draw_funnel(
     axes: Axes, right: npt.NDArray[np.int64], clips: npt.NDArray[np.int64], p: float
 ) -> None:
     """Draw accuracies over numbers of clips, and the 95 % range of a binomial of chance p."""
+    from matplotlib.ticker import MaxNLocator
     from scipy.stats import binom
 
     most = int(clips.max())
@@ -288,7 +289,7 @@ def _draw_funnel(
         zorder=3,
     )
     axes.set_xlabel("Clips of a speaker")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0, grid[-1] + 0.5)
 
 
