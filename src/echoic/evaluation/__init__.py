@@ -10,15 +10,21 @@ from echoic.evaluation.clips import (
     ARCHIVE_CLIPS,
     Evaluation,
     Progress,
+    Questions,
+    ask,
+    draw_split,
     evaluate_split,
     evaluate_test_set,
+    read_test_set,
 )
+from echoic.evaluation.comparison import Comparison, compare, compare_split, compare_test_set
 from echoic.evaluation.detection import (
     OperatingPoint,
     StreamEvaluation,
     evaluate_recording,
     evaluate_stream,
 )
+from echoic.evaluation.diagnosis import diagnose
 from echoic.evaluation.endless import EndlessEvaluation, evaluate_endless
 from echoic.evaluation.listening import Hear, Posteriors, hearing
 from echoic.evaluation.reports import record, write_report
@@ -36,25 +42,34 @@ from echoic.evaluation.tuning import Candidate, Tuning, tune
 __all__ = [
     "ARCHIVE_CLIPS",
     "Candidate",
+    "Comparison",
     "EndlessEvaluation",
     "Evaluation",
     "Hear",
     "OperatingPoint",
     "Posteriors",
     "Progress",
+    "Questions",
     "Score",
     "Stream",
     "StreamEvaluation",
     "Tuning",
     "Word",
+    "ask",
     "audible",
     "build_stream",
+    "compare",
+    "compare_split",
+    "compare_test_set",
+    "diagnose",
+    "draw_split",
     "evaluate_endless",
     "evaluate_recording",
     "evaluate_split",
     "evaluate_stream",
     "evaluate_test_set",
     "hearing",
+    "read_test_set",
     "read_truth",
     "record",
     "score_detections",

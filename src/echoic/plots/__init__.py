@@ -1,9 +1,10 @@
 """Pictures: what a recognizer heard, how it learned, where it errs, what it remembers.
 
-clips.py    prediction, recording, augmentations     from sound to word
-scores.py   confusion_matrix, history, det_curve     figures as pictures
-memory.py   explanation, explained, recall           inside a network
-panels.py   style.py                                 what they share
+clips.py       prediction, recording, augmentations     from sound to word
+scores.py      confusion_matrix, history, det_curve     figures as pictures
+diagnosis.py   reliability, speakers, open_set          what is behind one figure
+memory.py      explanation, explained, recall           inside a network
+panels.py      style.py                                 what they share
 
 Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it and `png`
 gives its bytes. None touches `pyplot`, its windows or the reader's settings, so a picture comes
@@ -14,6 +15,7 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 """
 
 from echoic.plots.clips import augmentations, augmented, prediction, recording
+from echoic.plots.diagnosis import open_set, reliability, speakers
 from echoic.plots.memory import explained, explanation, recall
 from echoic.plots.scores import confusion_matrix, det_curve, history
 from echoic.plots.style import png, save
@@ -26,9 +28,12 @@ __all__ = [
     "explained",
     "explanation",
     "history",
+    "open_set",
     "png",
     "prediction",
     "recall",
     "recording",
+    "reliability",
     "save",
+    "speakers",
 ]
