@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 VERBS = (
+    "compare",
     "predict",
     "listen",
     "doctor",
