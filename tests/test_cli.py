@@ -17,6 +17,8 @@ VERBS = (
     "compare",
     "predict",
     "listen",
+    "assistant",
+    "icebreaker",
     "doctor",
     "plot",
     "explain",
