@@ -2,6 +2,7 @@
 
 clips.py    prediction, recording, augmentations     from sound to word
 scores.py   confusion_matrix, history, det_curve     figures as pictures
+robustness.py   sweep                                figures under other conditions
 memory.py   explanation, explained, recall           inside a network
 panels.py   style.py                                 what they share
 
@@ -15,6 +16,7 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 
 from echoic.plots.clips import augmentations, augmented, prediction, recording
 from echoic.plots.memory import explained, explanation, recall
+from echoic.plots.robustness import sweep
 from echoic.plots.scores import confusion_matrix, det_curve, history
 from echoic.plots.style import png, save
 
@@ -31,4 +33,5 @@ __all__ = [
     "recall",
     "recording",
     "save",
+    "sweep",
 ]
