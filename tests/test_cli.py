@@ -56,6 +56,10 @@ def test_version():
         ["train", "gru", "--epochs", "5"],
         ["evaluate", "--endless"],
         ["evaluate", "--negatives", "tests"],
+        ["evaluate", "--graph", "stream_int8"],
+        ["evaluate", "--endless", "--test-set", "tests", "--graph", "core_int8"],
+        ["compare"],
+        ["compare", "gru-12"],
         ["evaluate", "--stream", "--endless", "--test-set", "tests"],
         ["listen", "--realtime"],
         ["listen", "--threshold", "2"],
@@ -79,6 +83,9 @@ def test_wrong_usage_ends_with_2(arguments):
         (["listen", "--wav", "data/sample/stream.wav", "-m", "nothing"], "No model 'nothing'"),
         (["evaluate", "--data", "nothing"], "No data set at nothing"),
         (["evaluate", "--test-set", "nothing"], "echoic download --test-set"),
+        (["compare", "gru-12", "nothing"], "No model 'nothing'"),
+        (["compare", "gru-12", "gru-commands"], "Expected models with the same labels"),
+        (["compare", "gru-12", "lstm-12", "--data", "nothing"], "No data set at nothing"),
         (["train", "nothing"], "No recipe 'nothing'"),
         (["train", "gru", "--data", "nothing", "--out", "OUT"], "echoic download"),
         (["train", "gru", "--set", "training.x=1"], "no key x"),
@@ -187,6 +194,21 @@ def test_evaluate_without_end(tiny_model, speech_commands, tmp_path):
     assert "on archive-v0.02-endless" in (
         echoic("evaluate", tiny_model, "--test-set", archive, "--endless").stdout
     )
+
+
+def test_compare_prints_a_line_a_model(tiny_model, tiny_copy, sample):
+    arguments = ["compare", tiny_model, tiny_copy, "--data", sample, "--split", "test"]
+    done = echoic(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first["model"] == tiny_model.as_posix()  # both are named tiny
+    assert first["difference"] is None
+    assert second["difference"]["mcnemar_p"] == 1
+    assert first["protocol"] == second["protocol"] == "hash-split"
+    assert first["split"] == "testing"
+    said = echoic(*arguments).stdout
+    assert "McNemar's p = 1" in said
+    assert f"{first['accuracy']:.2%}" in said
 
 
 def test_tune_stores_what_it_chose(tiny_copy, sample):

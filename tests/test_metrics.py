@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import poisson
+from scipy.stats import binomtest, mannwhitneyu, poisson
 
 from echoic import metrics
 
@@ -142,6 +142,219 @@ class TestPoissonInterval:
     def test_bad_input(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             metrics.poisson_interval(*arguments)
+
+
+class TestClusterBootstrapInterval:
+    def test_speakers_that_are_all_or_nothing_widen_it(self):
+        # Twenty speakers with ten clips each, five of them never understood.
+        right = np.repeat([0.0] * 5 + [1.0] * 15, 10)
+        speakers = np.repeat(np.arange(20), 10).tolist()
+        lower, upper = metrics.cluster_bootstrap_interval(right, speakers)
+        # Of twenty draws with chance 0.75: the 2.5 % and 97.5 % quantiles are 11 and 18.
+        assert (lower, upper) == pytest.approx((0.55, 0.9), abs=0.051)
+        alone = metrics.cluster_bootstrap_interval(right, range(200))
+        assert alone[1] - alone[0] < (upper - lower) / 2
+
+    def test_clips_of_their_own_give_about_wilson_s(self):
+        right = np.arange(1000) % 10 > 0
+        interval = metrics.cluster_bootstrap_interval(right, range(1000))
+        assert interval == pytest.approx(metrics.wilson_interval(900, 1000), abs=0.003)
+
+    def test_speakers_count_with_their_clips(self):
+        # The mean is over clips: of two speakers drawn, both may be the one who said most.
+        interval = metrics.cluster_bootstrap_interval([1, 1, 1, 0], [None, None, None, "a"])
+        assert interval == (0, 1)
+
+    @given(
+        st.lists(st.tuples(st.booleans(), st.sampled_from("abcde")), min_size=2, max_size=40),
+        st.floats(0.5, 0.99),
+    )
+    def test_is_seeded_and_within_the_values(self, clips, confidence):
+        values, speakers = [v for v, _ in clips] + [1, 1], [s for _, s in clips] + ["a", "b"]
+        lower, upper = (
+            metrics.cluster_bootstrap_interval(
+                values, speakers, confidence=confidence, resamples=50, seed=seed
+            )
+            for seed in (3, 3)
+        )
+        assert lower == upper
+        assert 0 <= lower[0] <= lower[1] <= 1
+
+    @pytest.mark.parametrize(
+        ("values", "groups", "more", "message"),
+        [
+            ([1, 0], ["a"], {}, r"values.shape=\(2,\), 1 groups"),
+            ([[1, 0]], ["a"], {}, r"values.shape=\(1, 2\)"),
+            ([1, np.nan], ["a", "b"], {}, r"must be finite"),
+            ([1, 0], ["a", "a"], {}, r"at least two different ones. Received: 1"),
+            ([], [], {}, r"at least two different ones. Received: 0"),
+            ([1, 0], ["a", "b"], {"confidence": 95}, r"Received: confidence=95"),
+            ([1, 0], ["a", "b"], {"resamples": 0}, r"Received: resamples=0"),
+        ],
+    )
+    def test_bad_input(self, values, groups, more, message):
+        with pytest.raises(ValueError, match=message):
+            metrics.cluster_bootstrap_interval(values, groups, **more)
+
+
+truths = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200)
+
+
+class TestMcNemar:
+    @given(truths)
+    def test_is_the_binomial_test_of_the_clips_that_part_them(self, clips):
+        first, second = np.array(clips).T
+        result = metrics.mcnemar(first, second)
+        assert result.first_only == sum(a and not b for a, b in clips)
+        assert result.second_only == sum(b and not a for a, b in clips)
+        n = result.first_only + result.second_only
+        assert result.p == pytest.approx(binomtest(result.first_only, n).pvalue if n else 1)
+
+    @given(truths)
+    def test_either_may_be_the_first(self, clips):
+        first, second = np.array(clips).T
+        result, mirrored = metrics.mcnemar(first, second), metrics.mcnemar(second, first)
+        assert result.p == mirrored.p
+        assert (result.first_only, result.second_only) == (
+            mirrored.second_only,
+            mirrored.first_only,
+        )
+
+    def test_by_hand(self):
+        # Five to none: twice the chance of five equal throws of a coin.
+        result = metrics.mcnemar(np.ones(9, bool), np.arange(9) < 4)
+        assert result == metrics.McNemar(2 / 2**5, 5, 0)
+
+    def test_the_same_answers_are_no_evidence(self):
+        assert metrics.mcnemar([True, False], [True, False]) == metrics.McNemar(1.0, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("first", "second", "message"),
+        [
+            ([True], [True, False], r"shapes \(1,\) and \(2,\)"),
+            ([], [], r"n at least 1"),
+            ([[True]], [[True]], r"shapes \(1, 1\)"),
+            ([1, 2], [True, False], r"`first_right` .* Received: dtype=int64"),
+            ([True, False], [0.5, 1], r"`second_right` .* Received: dtype=float64"),
+        ],
+    )
+    def test_bad_input(self, first, second, message):
+        with pytest.raises(ValueError, match=message):
+            metrics.mcnemar(np.array(first), np.array(second))
+
+
+answers = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60).map(
+    lambda pairs: (np.array([c for c, _ in pairs]), np.array([r for _, r in pairs]))
+)
+
+
+class TestCalibration:
+    def test_bins_by_hand(self):
+        confidence = [0.0, 0.5, 0.5001, 0.75, 1.0]
+        found = metrics.reliability_bins(confidence, np.array([0, 1, 1, 1, 0], bool), bins=2)
+        low, high = found
+        assert low == metrics.ReliabilityBin(0.0, 0.5, 2, 0.25, 0.5)
+        assert (high.lower, high.upper, high.n) == (0.5, 1.0, 3)
+        assert high.confidence == pytest.approx(2.2501 / 3)
+        assert high.accuracy == pytest.approx(2 / 3)
+
+    @given(answers, st.integers(1, 20))
+    def test_bins_hold_each_answer_once(self, pair, bins):
+        confidence, right = pair
+        found = metrics.reliability_bins(confidence, right, bins=bins)
+        assert sum(b.n for b in found) == len(right)
+        assert sum(b.n * b.accuracy for b in found) == pytest.approx(right.sum())
+        assert all(b.lower - 1e-12 <= b.confidence <= b.upper + 1e-12 for b in found)
+        assert [b.lower for b in found] == sorted({b.lower for b in found})
+
+    @given(answers)
+    def test_the_error_of_one_bin_is_the_gap_of_the_means(self, pair):
+        confidence, right = pair
+        error = metrics.expected_calibration_error(confidence, right, bins=1)
+        assert error == pytest.approx(abs(confidence.mean() - right.mean()), abs=1e-12)
+
+    @given(answers, st.integers(1, 20))
+    def test_the_error_is_never_less_than_that_gap(self, pair, bins):
+        confidence, right = pair
+        error = metrics.expected_calibration_error(confidence, right, bins=bins)
+        assert abs(confidence.mean() - right.mean()) - 1e-12 <= error <= 1
+
+    def test_a_calibrated_recognizer_has_next_to_none(self):
+        rng = np.random.default_rng(0)
+        confidence = rng.uniform(0, 1, 100_000)
+        right = rng.random(100_000) < confidence
+        assert metrics.expected_calibration_error(confidence, right) < 0.01
+        assert metrics.expected_calibration_error(confidence**3, right) > 0.1
+
+    @pytest.mark.parametrize(
+        "metric", [metrics.reliability_bins, metrics.expected_calibration_error]
+    )
+    @pytest.mark.parametrize(
+        ("confidence", "right", "more", "message"),
+        [
+            ([0.5], [True, False], {}, r"confidence.shape=\(1,\), right.shape=\(2,\)"),
+            ([], np.zeros(0, bool), {}, r"n at least 1"),
+            ([0.5], [1], {}, r"right.dtype=int64"),
+            ([1.5], [True], {}, r"between 0 and 1. Received: 1.5 to 1.5"),
+            ([np.nan], [True], {}, r"Received: nan"),
+            ([0.5], [True], {"bins": 0}, r"Received: bins=0"),
+        ],
+    )
+    def test_bad_input(self, metric, confidence, right, more, message):
+        with pytest.raises(ValueError, match=message):
+            metric(confidence, np.asarray(right), **more)
+
+
+scores = st.lists(st.integers(0, 8), min_size=1, max_size=30)  # few values, so that they tie
+
+
+class TestOpenSet:
+    def test_auroc_by_hand(self):
+        # 0.7 beats both, 0.5 one and ties with the other: 3.5 of 4.
+        assert metrics.auroc([0.7, 0.5], [0.5, 0.2]) == 3.5 / 4
+
+    @given(scores, scores)
+    def test_auroc_counts_pairs(self, positive, negative):
+        pairs = [(p > n) + (p == n) / 2 for p in positive for n in negative]
+        assert metrics.auroc(positive, negative) == pytest.approx(np.mean(pairs))
+        statistic = mannwhitneyu(positive, negative, method="asymptotic").statistic
+        assert metrics.auroc(positive, negative) * len(pairs) == pytest.approx(statistic)
+        assert metrics.auroc(negative, positive) == pytest.approx(1 - np.mean(pairs))
+
+    @given(scores, scores, st.floats(0.01, 1))
+    def test_the_threshold_is_the_highest_that_accepts_enough(self, positive, negative, recall):
+        rate, threshold = metrics.false_accept_rate(positive, negative, recall=recall)
+        accepted = np.asarray(positive) >= threshold
+        assert accepted.mean() >= recall - 1e-9
+        assert (np.asarray(positive) > threshold).mean() < recall
+        assert rate == (np.asarray(negative) >= threshold).mean()
+
+    def test_at_95_percent_recall(self):
+        positive = np.arange(100) / 100  # 95 of them are 0.05 and more
+        assert metrics.false_accept_rate(positive, [0.04, 0.05, 0.06, 1]) == (0.75, 0.05)
+
+    def test_a_share_that_is_whole_but_for_rounding(self):
+        assert 0.55 * 100 > 55
+        assert metrics.false_accept_rate(np.arange(100), [0], recall=0.55)[1] == 45
+
+    @pytest.mark.parametrize("metric", [metrics.auroc, metrics.false_accept_rate])
+    @pytest.mark.parametrize(
+        ("positive", "negative", "message"),
+        [
+            ([], [1.0], r"`positive` .* Received: shape=\(0,\)"),
+            ([1.0], [], r"`negative` .* Received: shape=\(0,\)"),
+            ([1.0], [np.nan, 1], r"`negative` .*, 1 not a number"),
+            ([[1.0]], [1], r"`positive` .* shape=\(1, 1\)"),
+        ],
+    )
+    def test_bad_scores(self, metric, positive, negative, message):
+        with pytest.raises(ValueError, match=message):
+            metric(positive, negative)
+
+    @pytest.mark.parametrize("recall", [0, 95, np.nan])
+    def test_bad_recall(self, recall):
+        with pytest.raises(ValueError, match=f"Received: recall={recall}. Write 95 % as 0.95"):
+            metrics.false_accept_rate([1], [0], recall=recall)
 
 
 class TestConfusionMatrix:

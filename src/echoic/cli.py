@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from echoic.bundle import Bundle
     from echoic.doctor import Check
-    from echoic.evaluation import EndlessEvaluation, Evaluation, StreamEvaluation
+    from echoic.evaluation import Comparison, EndlessEvaluation, Evaluation, StreamEvaluation
     from echoic.evaluation.reports import Result
     from echoic.live import Clips, Listener, Output
     from echoic.memory import Memory
@@ -80,6 +80,13 @@ class Side(StrEnum):
 
     validation = "validation"
     test = "test"
+
+
+class Streaming(StrEnum):
+    """The files of a model that hear a stream."""
+
+    stream = "stream"
+    stream_int8 = "stream_int8"
 
 
 class Version(StrEnum):
@@ -491,6 +498,10 @@ def evaluate(
     endless: Annotated[
         bool, typer.Option("--endless", help="The test archive as one stream, never reset.")
     ] = False,
+    graph: Annotated[
+        Streaming | None,
+        typer.Option(help="With --endless: which file listens.", show_default="stream"),
+    ] = None,
     negatives: Annotated[
         Path | None, typer.Option(help="With --stream: recordings without any of its words.")
     ] = None,
@@ -516,6 +527,8 @@ def evaluate(
 
     if endless and not test_set:
         raise typer.BadParameter("Expected --test-set with --endless.")
+    if graph and not endless:
+        raise typer.BadParameter("Expected --endless with --graph.")
     if negatives and not stream:
         raise typer.BadParameter("Expected --stream with --negatives.")
     if stream and endless:
@@ -532,7 +545,9 @@ def evaluate(
             )
         elif test_set and endless:
             examples = load_folders(test_set, labels=bundle.labels)
-            result = evaluation.evaluate_endless(bundle, examples, on_progress=progress)
+            result = evaluation.evaluate_endless(
+                bundle, examples, graph=(graph or Streaming.stream).value, on_progress=progress
+            )
         elif test_set:
             result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
         else:
@@ -557,6 +572,40 @@ def evaluate(
         _show_evaluation(bundle.name, result)
     if page and not as_json:
         print(page)
+
+
+@app.command()
+def compare(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL", help="Folders or names, two or more.")
+    ],
+    data: Annotated[Path, typer.Option(help="A data set, for --split.")] = DATA,
+    split: Annotated[Side, typer.Option(help="Which side of it.")] = Side.validation,
+    test_set: Annotated[
+        Path | None, typer.Option(help="A test archive instead: one folder a label.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure several models on the same clips: is one really better than the first?"""
+    if len(models) < 2:
+        raise typer.BadParameter(f"Expected at least two models, received {models[0]} alone.")
+    from echoic import evaluation
+    from echoic.bundle import Bundle
+
+    bundles = [Bundle.load(model) for model in models]
+    side: SplitName = "testing" if split is Side.test else "validation"
+    with _bar("clips") as progress:
+        if test_set:
+            result = evaluation.compare_test_set(bundles, test_set, on_progress=progress)
+        else:
+            result = evaluation.compare_split(bundles, data, split=side, on_progress=progress)
+    if as_json:
+        report = result.report()
+        rows = report.pop("models")
+        for row in rows:
+            _print_json({**row, **{k: v for k, v in report.items() if k != "n"}})
+    else:
+        _show_comparison(result)
 
 
 @app.command()
@@ -802,6 +851,51 @@ def _show_evaluation(name: str, result: Evaluation | EndlessEvaluation) -> None:
             f"[dim]{', '.join(pair['files'])}[/]",
             soft_wrap=True,
         )
+
+
+def _show_comparison(result: Comparison) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    report = result.report()
+    console = _console()
+    where = " ".join(str(report[k]) for k in ("protocol", "split", "data") if k in report)
+    console.print(f"on {where}, {report['n']:,} clips")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("model")
+    for column in ("accuracy", "95 %", "spoken", "weights", "clip", "stream_int8"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in report["models"]:
+        low, high = row["interval"]
+        without = row.get("without_silence")
+        weights = row["parameters"]
+        table.add_row(
+            f"[bold]{escape(row['model'])}[/]",
+            f"{row['accuracy']:.2%}",
+            f"{low:.1%} – {high:.1%}",
+            f"{without['accuracy']:.2%}" if without else "–",
+            "–" if weights is None else f"{weights:,}",
+            *("–" if s is None else f"{s / 1e3:,.0f} kB" for s in row["sizes"].values()),
+        )
+    console.print(table)
+    for row in report["models"][1:]:
+        gain = row["difference"]
+        interval = ""
+        if gain["speaker_interval"]:
+            low, high = (100 * x for x in gain["speaker_interval"])
+            interval = f" (95 % interval {low:+.2f} to {high:+.2f}, speakers drawn anew)"
+        console.print(
+            f"  {escape(row['model'])} against {escape(gain['than'])}: "
+            f"[bold]{100 * gain['accuracy']:+.2f}[/] points{interval}; it alone is right on "
+            f"{gain['only_this_right']:,} clips, the other on {gain['only_first_right']:,}: "
+            f"McNemar's p = {gain['mcnemar_p']:.2g}",
+            soft_wrap=True,
+        )
+    console.print(
+        "[dim]spoken: without _silence_; p: how likely clips part so unevenly if neither is "
+        "better[/]",
+        soft_wrap=True,
+    )
 
 
 def _show_memory(result: Memory) -> None:

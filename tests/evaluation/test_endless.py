@@ -92,6 +92,24 @@ def test_a_step_that_ends_in_the_next_clip_is_the_next_clip_s(model, examples, s
         assert np.flatnonzero(row == 2).tolist() == [first]
 
 
+def test_the_small_file_is_asked_where_it_is_named(sample):
+    model = Bundle.load("gru-12")
+    loaded = sc.load(sample, sc.DataConfig(vocabulary=model.labels[2:]), "validation")
+    drawn = loaded.examples()
+    some = slice(None, None, len(drawn) // 10)
+    examples = sc.Examples(
+        drawn.waveforms[some], drawn.targets[some], drawn.names[some], drawn.labels
+    )
+    whole, small = (
+        evaluation.evaluate_endless(model, examples, graph=graph)
+        for graph in ("stream", "stream_int8")
+    )
+    assert (whole.report()["graph"], small.report()["graph"]) == ("stream", "stream_int8")
+    assert (whole.predicted == small.predicted).mean() > 0.8
+    with pytest.raises(FileNotFoundError, match=r"gru-12 has no stream_int4\.tflite"):
+        evaluation.evaluate_endless(model, examples, graph="stream_int4")
+
+
 def test_clips_shorter_than_a_step(model, examples):
     def hear(waveforms):
         n = len(list(waveforms))
@@ -109,3 +127,31 @@ def test_it_is_recorded_beside_the_figures_of_clips(tiny_copy, examples, hear):
     card = (tiny_copy / "README.md").read_text(encoding="utf-8")
     assert "`archive-v0.02-endless` | 12 | **100.00%**" in card
     assert "--test-set data/speech_commands_test_set_v0.02 --endless" in card
+
+
+def test_the_small_file_s_figures_stand_beside_the_others(tiny_copy, examples, hear):
+    model = Bundle.load(tiny_copy)
+    for graph in ("stream_int8", "stream"):
+        result = evaluation.evaluate_endless(model, examples, graph=graph, hear=hear)
+        if graph == "stream":
+            result.predicted[:] = 0
+        model = evaluation.record(model, result)
+    figures = model.metrics
+    assert list(figures) == [
+        "hash-split validation",
+        "archive-v0.02-endless int8",
+        "archive-v0.02-endless",
+    ]
+    assert figures["archive-v0.02-endless int8"]["accuracy"] == 1
+    assert figures["archive-v0.02-endless int8"]["protocol"] == "archive-v0.02-endless"
+    assert figures["archive-v0.02-endless"]["accuracy"] == 0.25
+    again = evaluation.evaluate_endless(model, examples, graph="stream_int8", hear=hear)
+    evaluation.record(model, again)
+    card = (tiny_copy / "README.md").read_text(encoding="utf-8")
+    assert "`archive-v0.02-endless int8` | 12 | **100.00%**" in card
+    assert "`archive-v0.02-endless` | 12 | **25.00%**" in card
+    assert "heard by `stream_int8.tflite`" in card
+    command = f"echoic evaluate models/{model.name} --test-set data/speech_commands_test_set_v0.02"
+    assert f"{command} --endless\n" in card
+    assert f"{command} --endless --graph stream_int8\n" in card
+    assert "By label, on `archive-v0.02-endless`:" in card

@@ -256,10 +256,15 @@ def _save_keras(model: Any, path: Path) -> None:
 
 
 def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
-    """Write the figures of an evaluation into the model's folder and its card."""
+    """Write the figures of an evaluation into the model's folder and its card.
+
+    They replace those of the same protocol; sides of a split and files are kept apart.
+    """
     protocol = str(report["protocol"])
     if protocol == "hash-split":
         protocol = f"hash-split {report['split']}"
+    if (graph := str(report.get("graph", "stream"))) != "stream":
+        protocol = f"{protocol} {graph.removeprefix('stream_')}"
     metrics = {**bundle.metrics, protocol: dict(report)}
     _write_content(bundle.path, {**bundle.content, "metrics": metrics})
     return Bundle.load(bundle.path)

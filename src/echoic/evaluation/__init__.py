@@ -10,15 +10,21 @@ from echoic.evaluation.clips import (
     ARCHIVE_CLIPS,
     Evaluation,
     Progress,
+    Questions,
+    ask,
+    draw_split,
     evaluate_split,
     evaluate_test_set,
+    read_test_set,
 )
+from echoic.evaluation.comparison import Comparison, compare, compare_split, compare_test_set
 from echoic.evaluation.detection import (
     OperatingPoint,
     StreamEvaluation,
     evaluate_recording,
     evaluate_stream,
 )
+from echoic.evaluation.diagnosis import diagnose
 from echoic.evaluation.endless import EndlessEvaluation, evaluate_endless
 from echoic.evaluation.listening import Hear, Posteriors, hearing
 from echoic.evaluation.page import write_page
@@ -39,12 +45,14 @@ from echoic.evaluation.tuning import Candidate, Tuning, tune
 __all__ = [
     "ARCHIVE_CLIPS",
     "Candidate",
+    "Comparison",
     "EndlessEvaluation",
     "Evaluation",
     "Hear",
     "OperatingPoint",
     "Posteriors",
     "Progress",
+    "Questions",
     "Score",
     "Section",
     "Sound",
@@ -52,8 +60,14 @@ __all__ = [
     "StreamEvaluation",
     "Tuning",
     "Word",
+    "ask",
     "audible",
     "build_stream",
+    "compare",
+    "compare_split",
+    "compare_test_set",
+    "diagnose",
+    "draw_split",
     "evaluate_endless",
     "evaluate_recording",
     "evaluate_split",
@@ -61,6 +75,7 @@ __all__ = [
     "evaluate_test_set",
     "examine",
     "hearing",
+    "read_test_set",
     "read_truth",
     "record",
     "score_detections",

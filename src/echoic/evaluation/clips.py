@@ -29,6 +29,22 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Questions:
+    """Clips to ask models about, and what is to be said of them; see `ask`.
+
+    Attributes
+    ----------
+    protocol, details, examples, warnings
+        See `Evaluation`.
+    """
+
+    protocol: str
+    details: dict[str, Any]
+    examples: sc.Examples
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A model's answers to examples, and what follows from them.
 
@@ -129,9 +145,13 @@ def evaluate_test_set(
     DataError
         See `speech_commands.load_folders`.
     """
+    return ask(model, read_test_set(model, folder), on_progress=on_progress)
+
+
+def read_test_set(model: Bundle, folder: str | Path) -> Questions:
+    """Read the clips of a test archive, for `ask`; see `evaluate_test_set`."""
     examples = sc.load_folders(folder, labels=model.labels)
-    warnings = archive_warnings(len(examples))
-    return _evaluate(model, examples, "archive-v0.02", {}, warnings, on_progress)
+    return _told(Questions("archive-v0.02", {}, examples, tuple(archive_warnings(len(examples)))))
 
 
 def archive_warnings(clips: int) -> list[str]:
@@ -160,6 +180,11 @@ def evaluate_split(
     DataError
         See `speech_commands.load`.
     """
+    return ask(model, draw_split(model, data, split=split), on_progress=on_progress)
+
+
+def draw_split(model: Bundle, data: str | Path, *, split: sc.SplitName = "validation") -> Questions:
+    """Draw clips of one side of a data set by a model's recipe, for `ask`; see `evaluate_split`."""
     config = sc.DataConfig(**model.content["recipe"]["data"])
     loaded = sc.load(data, config, split)
     warnings = []
@@ -172,26 +197,51 @@ def evaluate_split(
     if loaded.damaged:
         warnings.append(f"{len(loaded.damaged)} damaged recordings were left out.")
     details = {"split": split, "data": Path(data).resolve().name}
-    return _evaluate(model, loaded.examples(), "hash-split", details, warnings, on_progress)
+    return _told(Questions("hash-split", details, loaded.examples(), tuple(warnings)))
 
 
-def _evaluate(
-    model: Bundle,
-    examples: sc.Examples,
-    protocol: str,
-    details: dict[str, Any],
-    warnings: list[str],
-    on_progress: Progress | None,
-) -> Evaluation:
-    for warning in warnings:
-        logger.warning("%s", warning)
+def ask(model: Bundle, questions: Questions, *, on_progress: Progress | None = None) -> Evaluation:
+    """Ask a model about clips, each from a fresh start.
+
+    Parameters
+    ----------
+    model
+        Its labels are those of the clips.
+    questions
+        From `read_test_set` or `draw_split`; several models may be asked the same.
+    on_progress
+        Called with the number of clips that have been heard, and of all.
+
+    Raises
+    ------
+    ValueError
+        The model has other labels than the clips.
+    """
+    examples = questions.examples
+    if model.labels != examples.labels:
+        raise ValueError(
+            f"Expected a model with the labels {', '.join(examples.labels)}, received "
+            f"{model.name} with {', '.join(model.labels)}."
+        )
     recognizer = Recognizer(model)
     rows = []
     for number, waveform in enumerate(examples.waveforms, start=1):
         rows.append(recognizer.probabilities(waveform[None]))
         if on_progress and (number % 50 == 0 or number == len(examples)):
             on_progress(number, len(examples))
-    return Evaluation(protocol, details, examples, np.concatenate(rows), tuple(warnings))
+    return Evaluation(
+        questions.protocol,
+        questions.details,
+        examples,
+        np.concatenate(rows),
+        questions.warnings,
+    )
+
+
+def _told(questions: Questions) -> Questions:
+    for warning in questions.warnings:
+        logger.warning("%s", warning)
+    return questions
 
 
 def score(targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> dict[str, Any]:

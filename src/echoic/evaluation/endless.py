@@ -37,12 +37,20 @@ class EndlessEvaluation:
         which they were played: (orders, n).
     warnings
         What a reader of the figures must know.
+    graph
+        Which of the model's files listened.
     """
 
     examples: sc.Examples
     predicted: npt.NDArray[np.int64]
     warnings: tuple[str, ...] = ()
+    graph: str = "stream"
     protocol: str = "archive-v0.02-endless"
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else identifies the test: the file."""
+        return {"graph": self.graph}
 
     def report(self) -> dict[str, Any]:
         """Return the figures as plain data: means over the orders, intervals for ``n`` clips."""
@@ -50,6 +58,7 @@ class EndlessEvaluation:
         report: dict[str, Any] = {
             **self._mean(np.ones(len(targets), dtype=bool)),
             "protocol": self.protocol,
+            **self.details,
             "seeds": list(SEEDS),
             "orders": [score(targets, row)["accuracy"] for row in self.predicted],
         }
@@ -92,6 +101,7 @@ def evaluate_endless(
     model: Bundle,
     examples: sc.Examples,
     *,
+    graph: str = "stream",
     hear: Hear | None = None,
     on_progress: Progress | None = None,
 ) -> EndlessEvaluation:
@@ -107,12 +117,14 @@ def evaluate_endless(
     examples
         Clips with their answers, ``_silence_`` and ``_unknown_`` among them: see
         `speech_commands.load_folders`.
+    graph
+        Which of the model's files listens; ``stream_int8`` is smaller.
     hear
-        What listens; None means the model's own streaming file.
+        What listens in its place; None means that file.
     on_progress
         Called with the number of clips that have been heard, and of all.
     """
-    hear = hear or model_hearing(model)
+    hear = hear or model_hearing(model, graph=graph)
     n, length = examples.waveforms.shape
     warnings = archive_warnings(len(examples))
     predicted = np.empty((len(SEEDS), n), dtype=np.int64)
@@ -131,7 +143,7 @@ def evaluate_endless(
                 f"{length} samples."
             )
         predicted[row, order] = posteriors.probabilities[last].argmax(axis=1)
-    return EndlessEvaluation(examples, predicted, tuple(warnings))
+    return EndlessEvaluation(examples, predicted, tuple(warnings), graph)
 
 
 def _counted(

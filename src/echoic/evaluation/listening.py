@@ -75,15 +75,15 @@ def _blocks(waveforms: Iterable[Waveform], size: int) -> Iterator[Waveform]:
             yield waveform[start : start + size]
 
 
-def model_hearing(model: Bundle) -> Hear:
-    """Make a `Hear` of the streaming file that a model ships.
+def model_hearing(model: Bundle, *, graph: str = "stream") -> Hear:
+    """Make a `Hear` of a streaming file that a model ships.
 
     Raises
     ------
     FileNotFoundError
         The model has none: its network needs the whole clip, or it is to be exported again.
     """
-    return hearing(StreamingRecognizer(model), sample_rate=model.features.sample_rate)
+    return hearing(StreamingRecognizer(model, graph=graph), sample_rate=model.features.sample_rate)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Pictures: what a recognizer heard, how it learned, where it errs, what it remembers.
 
-clips.py    prediction, recording, augmentations     from sound to word
-scores.py   confusion_matrix, history, det_curve     figures as pictures
-robustness.py   sweep                                figures under other conditions
-memory.py   explanation, explained, recall           inside a network
-panels.py   style.py                                 what they share
+clips.py       prediction, recording, augmentations     from sound to word
+scores.py      confusion_matrix, history, det_curve     figures as pictures
+diagnosis.py   reliability, speakers, open_set          what is behind one figure
+robustness.py  sweep                                 figures under other conditions
+memory.py      explanation, explained, recall           inside a network
+panels.py      style.py                                 what they share
 
 Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it and `png`
 gives its bytes. None touches `pyplot`, its windows or the reader's settings, so a picture comes
@@ -15,6 +16,7 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 """
 
 from echoic.plots.clips import augmentations, augmented, prediction, recording
+from echoic.plots.diagnosis import open_set, reliability, speakers
 from echoic.plots.memory import explained, explanation, recall
 from echoic.plots.robustness import sweep
 from echoic.plots.scores import confusion_matrix, det_curve, history
@@ -28,10 +30,13 @@ __all__ = [
     "explained",
     "explanation",
     "history",
+    "open_set",
     "png",
     "prediction",
     "recall",
     "recording",
+    "reliability",
     "save",
+    "speakers",
     "sweep",
 ]
