@@ -185,7 +185,8 @@ def _inline(text: str) -> str:
 
 def _picture(section: Section, figure: Figure) -> str:
     content = plots.png(figure)
-    width, height = struct.unpack(">II", content[16:24])  # of the header of a PNG file
+    # Of the header of a PNG file. At 96 pixels an inch letters are as large in every picture.
+    width, height = (round(x * 96 / plots.DPI) for x in struct.unpack(">II", content[16:24]))
     drawn = figure.get_suptitle().replace("\n", " ") or section.title
     alt = f"{drawn}. The table below has the same figures." if section.rows else f"{drawn}."
     return (
@@ -210,11 +211,11 @@ def _table(section: Section) -> str:
         + "</tr>"
         for row in section.rows
     )
-    name = escape(f"{section.title}: table")
+    name = escape(f"Table: {section.title}")
     return (
         # What may be scrolled must be reachable by the keyboard.
         f'<div class="table" role="region" aria-label="{name}" tabindex="0"><table>'
-        f"<caption>{escape(section.title)}, in figures</caption>"
+        f"<caption>Table: {escape(section.title)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -276,7 +277,7 @@ code { font: .88em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mo
   overflow-wrap: anywhere; }
 pre { margin: 0 0 1rem; padding: .7rem 1rem; overflow-x: auto; background: var(--panel);
   border-radius: .4rem; line-height: 1.4; }
-pre code { overflow-wrap: normal; }
+pre code { white-space: pre-wrap; }
 .headline { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.2rem;
   padding: 1.2rem 0 .4rem; border-top: .2rem solid var(--ink); }
 .headline .value { font-size: clamp(3rem, 11vw, 4.8rem); line-height: 1; font-weight: 700;
@@ -294,7 +295,9 @@ ul.tiles li { display: flex; flex-direction: column; padding: .9rem 1rem; backgr
   border-radius: .5rem; }
 .tiles .value { font-size: 1.7rem; line-height: 1.2; font-weight: 700;
   font-variant-numeric: tabular-nums lining-nums; }
-.tiles .what { font: 600 .875rem/1.4 var(--sans); }
+.tiles .what { font: 600 .875rem/1.4 var(--sans); margin: .15rem 0; }
+.tiles a { text-decoration: none; }
+.tiles a:hover { text-decoration: underline; }
 .note { font: .8125rem/1.45 var(--sans); color: var(--soft); }
 nav { margin: 2rem 0; font: .9063rem/1.5 var(--sans); }
 nav h2 { margin: 0 0 .3rem; font: 600 .8125rem/1.4 var(--sans); letter-spacing: .08em;
@@ -314,10 +317,11 @@ caption { padding: 0 .7rem .4rem 0; text-align: left; font-size: .8125rem; color
 th, td { padding: .32rem 1.1rem .32rem 0; text-align: left; vertical-align: baseline;
   border-bottom: .06rem solid var(--line); }
 th:last-child, td:last-child { padding-right: .2rem; }
-thead th { font-weight: 600; color: var(--soft); border-bottom: .09rem solid var(--soft);
+thead th { font-weight: 600; white-space: normal; color: var(--soft); border-bottom: .09rem solid var(--soft);
   vertical-align: bottom; }
 tbody th { font-weight: 500; }
-.n { text-align: right; white-space: nowrap; }
+td.n { white-space: nowrap; }
+.n { text-align: right; }
 ul.sounds { list-style: none; margin: 1.2rem 0; padding: 0; display: grid; gap: .8rem;
   grid-template-columns: repeat(auto-fill, minmax(15.5rem, 1fr)); }
 ul.sounds li { padding: .8rem .9rem; background: var(--panel); border-radius: .5rem; min-width: 0; }

@@ -409,14 +409,14 @@ class _Conditions:
         return Section(
             key=key,
             title=title,
-            text=f"{text} {self.which}",
+            text=f"{text}\n\n{self.which}",
             data={
                 "unchanged": self.unchanged,
                 "conditions": [{"value": value, **row} for value, row in scores.items()],
             },
             columns=(column, "accuracy", "95 % interval", "points"),
             rows=(
-                ("as they are", *self._cells(self.unchanged)),
+                ("as they are", *self._cells(self.unchanged)[:2], ""),
                 *((shown.format(value), *self._cells(row)) for value, row in scores.items()),
             ),
             figure=self.figure({title: scores}, title=title, axis=axis, lowest=self.lowest),
@@ -451,9 +451,9 @@ def _noise_section(
         low, high = over["interval"]
         means_of = " and ".join((", ".join(unseen[:-1]), unseen[-1]) if unseen[1:] else unseen)
         text += (
-            f"Of {means_of} training has never heard a second: over the ratios of 20, 10, 5 and "
-            f"0 dB the mean accuracy in what is unseen is {over['accuracy']:.1%} (95 % interval "
-            f"{low:.1%} – {high:.1%}). "
+            f"Training never heard {means_of}: in {'them' if unseen[1:] else 'it'} the mean "
+            f"accuracy over the ratios of 20, 10, 5 and 0 dB is {over['accuracy']:.1%} (95 % "
+            f"interval {low:.1%} – {high:.1%}). "
         )
         if unseen[1:]:
             parts = [[kinds[kind][snr]["accuracy"] for kind in unseen] for snr in SNRS]
@@ -480,7 +480,7 @@ def _noise_section(
     return Section(
         key="noise",
         title="In noise",
-        text=text + every.which,
+        text=f"{text.strip()}\n\n{every.which}",
         data={
             "clean": clean,
             "kinds": {
@@ -521,9 +521,9 @@ def _which(examples: Examples, chosen: npt.NDArray[np.int64]) -> str:
     every = len(spoken(examples))
     silence = " Silence is left out." if every < len(examples) else ""
     if len(chosen) == every:
-        return f"Heard: all {every:,} spoken clips, unknown words among them.{silence}"
+        return f"Clips: all {every:,} that are spoken, unknown words among them.{silence}"
     return (
-        f"Heard: {len(chosen):,} of the {every:,} spoken clips, drawn by a seed and balanced by "
+        f"Clips: {len(chosen):,} of the {every:,} that are spoken, drawn by a seed and balanced by "
         "label, so that the accuracy of the clips as they are may differ from that of all."
         f"{silence}"
     )
