@@ -277,7 +277,7 @@ code { font: .88em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mo
   overflow-wrap: anywhere; }
 pre { margin: 0 0 1rem; padding: .7rem 1rem; overflow-x: auto; background: var(--panel);
   border-radius: .4rem; line-height: 1.4; }
-pre code { white-space: pre-wrap; }
+pre code { font-size: .82rem; white-space: pre-wrap; }
 .headline { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.2rem;
   padding: 1.2rem 0 .4rem; border-top: .2rem solid var(--ink); }
 .headline .value { font-size: clamp(3rem, 11vw, 4.8rem); line-height: 1; font-weight: 700;
@@ -317,8 +317,8 @@ caption { padding: 0 .7rem .4rem 0; text-align: left; font-size: .8125rem; color
 th, td { padding: .32rem 1.1rem .32rem 0; text-align: left; vertical-align: baseline;
   border-bottom: .06rem solid var(--line); }
 th:last-child, td:last-child { padding-right: .2rem; }
-thead th { font-weight: 600; white-space: normal; color: var(--soft); border-bottom: .09rem solid var(--soft);
-  vertical-align: bottom; }
+thead th { font-weight: 600; color: var(--soft); vertical-align: bottom;
+  border-bottom: .09rem solid var(--soft); }
 tbody th { font-weight: 500; }
 td.n { white-space: nowrap; }
 .n { text-align: right; }
