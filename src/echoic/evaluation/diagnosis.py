@@ -163,7 +163,7 @@ def speakers(bundle: Bundle, evaluation: Evaluation) -> Section:
     usual = np.quantile(expected, (0.025, 0.975))
     beyond = np.sqrt(max(spread**2 - np.mean(expected**2), 0))
     tenth, by_chance = np.quantile(accuracy, 0.1), np.quantile(chance, 0.1, axis=1).mean()
-    # The surest first among equals: of those with nothing right, who said most.
+    # Among equals first who said most, for whom it is least by chance.
     worst = np.lexsort((-clips, accuracy))[:WORST]
     data = {
         "speakers": len(names),
@@ -228,7 +228,10 @@ def speakers(bundle: Bundle, evaluation: Evaluation) -> Section:
             hits,
             clips,
             chance=chance,
-            names=[str(name) if i in worst[:3] else "" for i, name in enumerate(names)],
+            names=[
+                str(name) if i in worst[:3] and accuracy[i] < 1 else ""
+                for i, name in enumerate(names)
+            ],
             title=f"{_title(bundle, evaluation)}: {len(names)} speakers",
         ),
     )

@@ -240,7 +240,8 @@ def open_set(
             axes.hist(odds, edges, weights=weights, color=colours[min(number, 2)])
             axes.axvline(line, color=GREY, linewidth=1)
             accepted = np.mean(scores >= threshold)
-            axes.set_title(f"{name}, {len(scores):,} clips: {accepted:.1%} accepted")
+            clips = f"{len(scores):,} clip{'' if len(scores) == 1 else 's'}"
+            axes.set_title(f"{name}, {clips}: {accepted:.1%} accepted")
         panels[0].set_xlim(-FURTHEST, FURTHEST)
         shown = np.array([0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999])
         panels[-1].set_xticks(_log_odds(shown), [f"{100 * p:g}" for p in shown])
@@ -263,6 +264,7 @@ def _draw_funnel(
     axes: Axes, right: npt.NDArray[np.int64], clips: npt.NDArray[np.int64], p: float
 ) -> None:
     """Draw accuracies over numbers of clips, and the 95 % range of a binomial of chance p."""
+    from matplotlib.ticker import MaxNLocator
     from scipy.stats import binom
 
     most = int(clips.max())
@@ -287,6 +289,7 @@ def _draw_funnel(
         zorder=3,
     )
     axes.set_xlabel("Clips of a speaker")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0, grid[-1] + 0.5)
 
 
