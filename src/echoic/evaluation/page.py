@@ -309,7 +309,7 @@ nav a:hover { text-decoration: underline; }
 section { margin-top: 2.6rem; padding-top: 1.8rem; border-top: .06rem solid var(--line); }
 figure { margin: 1.2rem 0; padding: .6rem; background: #fff; border: .06rem solid var(--line);
   border-radius: .5rem; }
-figure img { display: block; width: auto; max-width: 100%; height: auto; margin: 0 auto; }
+figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 .table { margin: 1.2rem 0; overflow-x: auto; }
 table { border-collapse: collapse; min-width: 60%; font: .9063rem/1.45 var(--sans);
   font-variant-numeric: tabular-nums lining-nums; }
@@ -345,7 +345,7 @@ footer pre { margin-top: .6rem; color: var(--ink); }
 @media print {
   :root { --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --panel: #fff;
     --accent: #000; --warn: #000; --warn-panel: #fff; }
-  body { font-size: 10.5pt; } nav, audio, .skip { display: none; }
+  body { font-size: 10.5pt; } nav, .sounds audio, .skip { display: none; }
   .page { padding: 0; } ul.tiles li, ul.sounds li { border: .06rem solid var(--line); }
   figure, tr, .tiles li, .sounds li, aside { break-inside: avoid; } h2 { break-after: avoid; }
   .table { overflow: visible; } figure { border: 0; padding: 0; } }
