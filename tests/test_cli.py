@@ -59,6 +59,9 @@ def test_version():
         ["train", "gru", "--epochs", "5"],
         ["evaluate", "--endless"],
         ["evaluate", "--negatives", "tests"],
+        ["evaluate", "--limit", "10"],
+        ["evaluate", "--report", "r", "--limit", "0"],
+        ["evaluate", "--report", "r", "--limit", "10", "--stream"],
         ["evaluate", "--graph", "stream_int8"],
         ["evaluate", "--endless", "--test-set", "tests", "--graph", "core_int8"],
         ["compare"],
@@ -161,12 +164,43 @@ def test_evaluate_prints_the_report(tiny_model, sample):
     assert report["n"] == sum(c["n"] for c in report["classes"].values())
 
 
-def test_evaluate_for_people(tiny_model, sample, tmp_path):
-    done = echoic("evaluate", tiny_model, "--data", sample, "--report", tmp_path / "r")
+def test_evaluate_for_people(tiny_model, sample):
+    done = echoic("evaluate", tiny_model, "--data", sample)
     assert done.returncode == 0
     assert "95 % interval" in done.stdout
     assert "heard as" in done.stdout
-    assert {p.name for p in (tmp_path / "r").iterdir()} == {"report.json", "confusion.png"}
+    assert "index.html" not in done.stdout
+
+
+def test_evaluate_writes_a_page(tiny_model, sample, tmp_path):
+    arguments = ["evaluate", tiny_model, "--data", sample, "--report", tmp_path / "r"]
+    done = echoic(*arguments, "--limit", 4)
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "r" / "index.html"
+    assert done.stdout.splitlines()[-1] == str(page)
+    report = json.loads((tmp_path / "r" / "report.json").read_text(encoding="utf-8"))
+    assert list(report["sections"]) == [
+        "classes",
+        "mistakes",
+        "speakers",
+        "calibration",
+        "open_set",
+        "noise",
+        "reverberation",
+        "shift",
+        "speed",
+        "loudness",
+        "streaming",
+    ]
+    assert report["sections"]["shift"]["unchanged"]["n"] == 4
+    text = page.read_text(encoding="utf-8")
+    assert all(f'<section id="{key}"' in text for key in report["sections"])
+    assert {"report.json", "index.html", "confusion.png", "noise.png"} <= {
+        p.name for p in page.parent.iterdir()
+    }
+    done = echoic(*arguments, "--limit", 1, "--json")
+    assert len(done.stdout.splitlines()) == 1
+    assert json.loads(done.stdout)["accuracy"] == report["accuracy"]
 
 
 def test_evaluate_a_stream(tiny_model, sample, tmp_path):

@@ -204,7 +204,27 @@ def open_set(title="gru-12 on archive-v0.02", **changes):
     )
 
 
+def sweep(title="In noise", **changes):
+    accuracy = np.array([0.3, 0.6, 0.9, 0.97])
+    points = np.stack([accuracy, accuracy - 0.05, accuracy + 0.03], axis=1)
+    kinds = ("exercise_bike", "dude_miaowing", "pink", "babble")
+    arguments = {
+        "values": [0, 5, 10, 20],
+        "curves": {kind: points - 0.02 * i for i, kind in enumerate(kinds)},
+        "unchanged": (0.97, 0.96, 0.98),
+        "axis": "Ratio of speech to noise (dB)",
+    } | changes
+    return plots.sweep(arguments.pop("values"), arguments.pop("curves"), **arguments, title=title)
+
+
 PICTURES = {
+    "sweep": lambda: sweep(LONG_TITLE),
+    "sweep of one kind": lambda: sweep(
+        values=[-200, -100, 0, 100], curves={"shift": [(0.9, 0.8, 1.0)] * 4}
+    ),
+    "sweep of one strength, all right": lambda: sweep(
+        values=[1.0], curves={"speed": [(1, 0.98, 1)]}, unchanged=(1, 0.98, 1)
+    ),
     "reliability": lambda: reliability(title=LONG_TITLE),
     "reliability of one answer": lambda: reliability(1),
     "speakers": lambda: speakers(title=LONG_TITLE),
@@ -335,6 +355,8 @@ class TestEveryPicture:
             "Clips that were right (%)",
             "Clips of a speaker",
             "Largest probability of a command (%)",
+            "Accuracy (%)",
+            "Ratio of speech to noise (dB)",
         }
         assert labels <= known
         assert len(labels) > 1
@@ -672,6 +694,44 @@ class TestOpenSet:
     def test_bad_input(self, changes, message):
         with pytest.raises(ValueError, match=message):
             open_set(**changes)
+
+
+class TestSweep:
+    def test_curves_in_percent_side_by_side(self):
+        axes = sweep().axes[0]
+        line = {line.get_label(): line for line in axes.lines}
+        np.testing.assert_allclose(line["exercise_bike"].get_ydata(), [30, 60, 90, 97])
+        np.testing.assert_allclose(line["babble"].get_ydata(), [24, 54, 84, 91])
+        places = np.array([each.get_xdata() for each in list(line.values())[1:]])
+        assert (np.diff(places, axis=0) > 0).all()
+        np.testing.assert_allclose(places.mean(axis=0), [0, 5, 10, 20], atol=1e-9)
+
+    def test_bars_are_intervals_and_the_band_is_that_of_the_clips_as_they_are(self):
+        axes = sweep().axes[0]
+        bars = axes.collections[0].get_segments()
+        np.testing.assert_allclose(bars[0][:, 1], [25, 33])
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), 97)
+        band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+        np.testing.assert_allclose([band.y0, band.y1], [96, 98])
+        assert "as they are\n97.0 %" in [text.get_text() for text in axes.texts]
+
+    def test_the_foot_is_below_all_or_as_wanted(self):
+        assert sweep().axes[0].get_ylim()[0] == 15
+        assert sweep(lowest=0.12).axes[0].get_ylim()[0] == 10
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"curves": {}}, r"must hold at least one"),
+            ({"values": []}, r"n=0"),
+            ({"curves": {"a": [0.1, 0.2, 0.3, 0.4]}}, r"shape \(n, 3\).*Received: shapes .*\(4,\)"),
+            ({"curves": {"a": [(90, 80, 95)] * 4}}, r"between 0 and 1. Received: 0.96 to 95"),
+            ({"unchanged": (np.nan, 0, 1)}, r"between 0 and 1. Received: nan"),
+        ],
+    )
+    def test_bad_input(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            sweep(**changes)
 
 
 class TestSave:

@@ -512,7 +512,14 @@ def evaluate(
         Path | None, typer.Option(help="With --stream: recordings without any of its words.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write report.json and pictures to this folder.")
+        Path | None,
+        typer.Option(help="Write report.json and pictures to this folder; of clips also a page."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --report: clips heard in each condition.", show_default="all"
+        ),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the model's folder and card.")
@@ -532,6 +539,8 @@ def evaluate(
         raise typer.BadParameter("Expected --stream with --negatives.")
     if stream and endless:
         raise typer.BadParameter("Expected one of --stream and --endless.")
+    if limit and (not report or stream or endless):
+        raise typer.BadParameter("Expected --report of clips with --limit.")
     bundle = Bundle.load(model)
     side: SplitName = "testing" if split is Side.test else "validation"
     result: Result
@@ -549,8 +558,16 @@ def evaluate(
             result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
         else:
             result = evaluation.evaluate_split(bundle, data, split=side, on_progress=progress)
+    page = None
     if report:
-        evaluation.write_report(bundle, result, report)
+        sections: list[evaluation.Section] = []
+        if isinstance(result, evaluation.Evaluation):
+            sections += evaluation.diagnose(bundle, result)
+            with _bar("clips in other conditions") as progress:
+                sections += evaluation.examine(
+                    bundle, result, noises=data, limit=limit, on_progress=progress
+                )
+        page = evaluation.write_report(bundle, result, report, sections=sections)
     if record:
         evaluation.record(bundle, result)
     if as_json:
@@ -559,6 +576,8 @@ def evaluate(
         _show_streams(bundle.name, result)
     else:
         _show_evaluation(bundle.name, result)
+    if page and not as_json:
+        print(page)
 
 
 @app.command()

@@ -55,6 +55,7 @@ def test_mistakes_name_the_most_certain_files_first():
         "answered": "no",
         "count": 2,
         "files": ["yes/1.wav", "yes/0.wav"],
+        "indices": [1, 0],
     }
     assert [m["count"] for m in found] == [2, 1]
 

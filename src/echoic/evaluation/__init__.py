@@ -27,8 +27,11 @@ from echoic.evaluation.detection import (
 from echoic.evaluation.diagnosis import diagnose
 from echoic.evaluation.endless import EndlessEvaluation, evaluate_endless
 from echoic.evaluation.listening import Hear, Posteriors, hearing
+from echoic.evaluation.page import write_page
 from echoic.evaluation.reports import record, write_report
+from echoic.evaluation.robustness import examine
 from echoic.evaluation.scores import Score, score_detections
+from echoic.evaluation.sections import Section, Sound
 from echoic.evaluation.streams import (
     Stream,
     Word,
@@ -51,6 +54,8 @@ __all__ = [
     "Progress",
     "Questions",
     "Score",
+    "Section",
+    "Sound",
     "Stream",
     "StreamEvaluation",
     "Tuning",
@@ -68,12 +73,14 @@ __all__ = [
     "evaluate_split",
     "evaluate_stream",
     "evaluate_test_set",
+    "examine",
     "hearing",
     "read_test_set",
     "read_truth",
     "record",
     "score_detections",
     "tune",
+    "write_page",
     "write_report",
     "write_truth",
 ]

@@ -112,7 +112,10 @@ class Evaluation:
         return {"confusion.png": figure}
 
     def mistakes(self, *, pairs: int = 8, files: int = 3) -> list[dict[str, Any]]:
-        """Return the most frequent confusions, each with its most certain mistakes to listen to."""
+        """Return the most frequent confusions, each with its most certain mistakes to listen to.
+
+        Those are in ``files`` by name and in ``indices`` by number among the examples.
+        """
         labels, predicted = self.examples.labels, self.predicted
         found = []
         for true, answered, count in metrics.worst_confusions(
@@ -126,6 +129,7 @@ class Evaluation:
                     "answered": labels[answered],
                     "count": count,
                     "files": [self.examples.names[i] for i in certain],
+                    "indices": [int(i) for i in certain],
                 }
             )
         return found

@@ -1,31 +1,78 @@
-"""Reports: figures and pictures of an evaluation, in a folder or in the model's own."""
+"""Reports: figures, pictures and sounds of an evaluation, in a folder or in the model's own."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from echoic import bundle as bundles
 from echoic import plots
 from echoic.bundle import Bundle
+from echoic.bundle.card import PROTOCOLS
 from echoic.evaluation.clips import Evaluation
 from echoic.evaluation.detection import StreamEvaluation
 from echoic.evaluation.endless import EndlessEvaluation
+from echoic.evaluation.page import Summary, Tile, write_page
+from echoic.evaluation.sections import Section, Sound
 
 Result = Evaluation | EndlessEvaluation | StreamEvaluation
 
+REPORT = "report.json"
+ARCHIVE = "data/speech_commands_test_set_v0.02"
+ROOM = 0.7
+"""Reverberation time (s) that stands for all at the head of a page."""
 
-def write_report(model: Bundle, result: Result, folder: str | Path) -> None:
-    """Write ``report.json`` and pictures to a folder; of streams also what was said in them."""
+PAIRS, FILES = 8, 3
+"""Confusions in a report, and recordings of each that may be listened to."""
+
+
+def write_report(
+    model: Bundle, result: Result, folder: str | Path, *, sections: Sequence[Section] = ()
+) -> Path:
+    """Write the figures and pictures of an evaluation to a folder.
+
+    Always ``report.json`` and pictures (PNG); of streams also what was said in them
+    (``stream_20dB.tsv``); of clips also a page for people, ``index.html``, that holds everything.
+
+    Parameters
+    ----------
+    model
+        Whose answers they are.
+    result
+        What `evaluate_split` and its like return.
+    folder
+        Made where it is not there.
+    sections
+        Of clips: more parts of the page, such as those of `diagnose` and `examine`. Mistakes to
+        listen to and what is known of the model in streams are always there.
+
+    Returns
+    -------
+    Path
+        The page, or ``report.json`` where there is none.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     report = {"model": model.name, **result.report()}
+    parts: list[Section] = []
     if isinstance(result, Evaluation):
         report["mistakes"] = result.mistakes()
+        parts = _in_order([*sections, _mistakes(result), _streaming(model)])
+        report["sections"] = {part.key: part.data for part in parts}
     if isinstance(result, StreamEvaluation):
         result.write_truth(folder)
-    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _draw(model, result, folder)
+    for part in parts:
+        # The confusion matrix has been drawn.
+        if part.figure is not None and part.key != "classes":
+            plots.save(part.figure, folder / f"{part.key}.png")
+    if not isinstance(result, Evaluation):
+        return folder / REPORT
+    summary = _summary(model, result, parts)
+    return write_page(folder, title=model.name, summary=summary, sections=parts)
 
 
 def record(model: Bundle, result: Result) -> Bundle:
@@ -37,3 +84,248 @@ def record(model: Bundle, result: Result) -> Bundle:
 def _draw(model: Bundle, result: Result, folder: Path) -> None:
     for name, figure in result.pictures(model.name).items():
         plots.save(figure, folder / name)
+
+
+def _in_order(sections: Sequence[Section]) -> list[Section]:
+    """Mistakes follow the labels; all else stays in order."""
+    first = ("classes", "mistakes")
+    return sorted(sections, key=lambda s: first.index(s.key) if s.key in first else len(first))
+
+
+# --- the head of the page ----------------------------------------------------------------------
+
+
+def _summary(model: Bundle, result: Evaluation, sections: Sequence[Section]) -> Summary:
+    report = result.report()
+    low, high = report["interval"]
+    side = report.get("split", "")
+    protocol = f"{report['protocol']} {side}".strip()
+    where = PROTOCOLS.get(protocol, "clips that it was not trained on")
+    of = f" of `{report['data']}`" if "data" in report else ""
+    command = f"echoic evaluate models/{model.name} "
+    if side:
+        command += f"--data data/{report['data']} --split {'test' if side == 'testing' else side}"
+    else:
+        command += f"--test-set {ARCHIVE}"
+    return Summary(
+        figure=f"{report['accuracy']:.2%}",
+        name=f"of {report['n']:,} clips are right",
+        interval=f"95 % interval {low:.1%} – {high:.1%}",
+        protocol=f"Protocol `{protocol}`{of}: {where}.",
+        tiles=tuple(_tiles(report, {part.key: part.data for part in sections if part.data})),
+        warnings=result.warnings,
+        command=f"{command} --report FOLDER",
+    )
+
+
+def _tiles(report: dict[str, Any], data: dict[str, Any]) -> list[Tile]:
+    """Pick what says most at a glance of what the sections have."""
+    tiles = []
+    if without := report.get("without_silence"):
+        tiles.append(
+            Tile(
+                value=f"{without['accuracy']:.1%}",
+                name="without silence",
+                note=f"{_interval(without)}, {without['n']:,} clips",
+                key="classes",
+            )
+        )
+    recalls = {
+        k: row["recall"] for k, row in report["classes"].items() if row["recall"] is not None
+    }
+    if len(recalls) > 1:
+        worst = min(recalls, key=lambda label: recalls[label])
+        tiles.append(
+            Tile(
+                value=f"{recalls[worst]:.1%}",
+                name=f"of “{worst}”, the hardest label",
+                note=f"of {report['classes'][worst]['n']:,} clips",
+                key="classes",
+            )
+        )
+    if speakers := data.get("speakers"):
+        tiles.append(
+            Tile(
+                value=f"{speakers['percentile_10']:.1%}",
+                name="or less for one speaker in ten",
+                note=f"{speakers['percentile_10_by_chance']:.1%} expected by chance alone",
+                key="speakers",
+            )
+        )
+    if calibration := data.get("calibration"):
+        tiles.append(
+            Tile(
+                value=f"{100 * calibration['expected_calibration_error']:.1f} points",
+                name="between sure and right",
+                note="expected calibration error",
+                key="calibration",
+            )
+        )
+    others = data.get("open_set") or {}
+    for key, kind in (("never_heard_in_training", "new words"), ("all", "other words")):
+        if row := others.get(key):
+            tiles.append(
+                Tile(
+                    value=f"{row['false_accept_rate']:.1%}",
+                    name=f"of {kind} accepted",
+                    note=f"where {others['recall']:.0%} of commands are; {row['n']:,} clips",
+                    key="open_set",
+                )
+            )
+            break
+    if unseen := (data.get("noise") or {}).get("unseen"):
+        tiles.append(
+            Tile(
+                value=f"{unseen['accuracy']:.1%}",
+                name="in noises never heard",
+                note=f"{_interval(unseen)}, mean of 20 to 0 dB",
+                key="noise",
+            )
+        )
+    rooms = {row["value"]: row for row in data.get("reverberation", {}).get("conditions", ())}
+    if room := rooms.get(ROOM):
+        tiles.append(
+            Tile(
+                value=f"{room['accuracy']:.1%}",
+                name="in a reverberant room",
+                note=f"{_interval(room)}, {ROOM:g} s",
+                key="reverberation",
+            )
+        )
+    if streams := (data.get("streaming") or {}).get("stream"):
+        accepts = streams.get("negatives", streams["all"])["false_accepts"]
+        tiles.append(
+            Tile(
+                value=f"{streams['all']['miss_rate']:.1%}",
+                name="of words in streams missed",
+                note=f"at {accepts['per_hour']:.1f} false accepts an hour",
+                key="streaming",
+            )
+        )
+    return tiles
+
+
+# --- sections that every page has --------------------------------------------------------------
+
+
+def _mistakes(result: Evaluation) -> Section:
+    """Tell what is taken for what, with recordings to listen to."""
+    labels, probabilities = result.examples.labels, result.probabilities
+    said = result.confusion.sum(axis=1)
+    wrong = int(said.sum() - result.confusion.trace())
+    found = result.mistakes(pairs=PAIRS, files=FILES)
+    sounds, data, rows = [], [], []
+    for pair in found:
+        true, answered = pair["true"], pair["answered"]
+        of = int(said[labels.index(true)])
+        clips = []
+        for name, i in zip(pair["files"], pair["indices"], strict=True):
+            heard = float(probabilities[i, labels.index(answered)])
+            right = float(probabilities[i, labels.index(true)])
+            clips.append({"file": name, "answered": round(heard, 4), "true": round(right, 4)})
+            sounds.append(
+                Sound(
+                    name=name,
+                    title=f"said “{true}”, heard “{answered}”",
+                    note=f"{answered} {heard:.1%}, {true} {right:.1%}",
+                    waveform=result.examples.waveforms[i],
+                )
+            )
+        data.append(
+            {**{k: pair[k] for k in ("true", "answered", "count")}, "of": of, "clips": clips}
+        )
+        rows.append((true, answered, f"{pair['count']:,}", f"{pair['count'] / of:.1%}"))
+    if found:
+        listed = sum(pair["count"] for pair in found)
+        text = (
+            f"{wrong:,} clips were taken for something else; the most frequent confusions are "
+            f"{listed:,} of them. Of each the answers with the highest probability are below, as "
+            "the model heard them: listen before you blame it, for some clips are cut short, some "
+            "hold another word than their name says."
+        )
+    else:
+        text = "Not one clip was taken for something else."
+    return Section(
+        key="mistakes",
+        title="Mistakes to listen to",
+        text=text,
+        data=data,
+        columns=("said", "heard as", "clips", "of its clips") if rows else (),
+        rows=tuple(rows),
+        sounds=tuple(sounds),
+    )
+
+
+def _streaming(model: Bundle) -> Section:
+    """Tell what the model's folder knows of streams, or how to find out."""
+    stream = model.metrics.get("stream")
+    endless = model.metrics.get("archive-v0.02-endless")
+    data = {"stream": stream, "endless": endless}
+    if not (model.path / "stream.tflite").exists():
+        text = "This model answers to whole clips: it has no file that listens to a stream."
+        return Section(key="streaming", title="In a stream", text=text, data=data)
+    command = f"echoic evaluate models/{model.name}"
+    rows: list[tuple[str, ...]] = []
+    if stream:
+        text = (
+            f"Words of `{stream['data']}` at known times, in noise, decided as the model's "
+            "settings say. A word is missed if it is not detected by "
+            f"{stream['tolerance']:g} s after its "
+            "end; delays, the median and what the latest 5 % exceed, are from there. Other sound "
+            "holds none of its words. These figures were measured before and are kept in the "
+            "model's folder; measure them again with"
+        )
+        streams = {**stream["streams"], "all": stream["all"]}
+        if "negatives" in stream:
+            streams["other sound"] = stream["negatives"]
+        rows = [(name, *_stream_cells(row)) for name, row in streams.items()]
+    else:
+        text = "How many words in a stream are missed, and what fires in their place, is told by"
+    source = "--data data/speech_commands_v0.02"
+    if stream:
+        source = f"--data data/{stream['data']}" if "split" in stream else f"--test-set {ARCHIVE}"
+    text += f"\n\n    {command} --stream {source} --negatives FOLDER --record\n\n"
+    if endless:
+        text += (
+            f"Without gaps and without resets, {endless['accuracy']:.2%} of {endless['n']:,} clips "
+            "of the test archive are right (95 % interval "
+            f"{_interval(endless)}; the mean of three orders):"
+        )
+    else:
+        text += "Whether it stays right where clips follow each other without resets is told by"
+    text += f"\n\n    {command} --endless --test-set {ARCHIVE} --record"
+    columns: tuple[str, ...] = ("stream", "words", "missed (95 %)", "wrong word")
+    columns += ("delay", "latest 5 %", "false accepts", "an hour (95 %)")
+    return Section(
+        key="streaming",
+        title="In a stream",
+        text=text,
+        data=data,
+        columns=columns if rows else (),
+        rows=tuple(rows),
+    )
+
+
+def _stream_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    accepts = row["false_accepts"]
+    low, high = accepts["interval"]
+    fired = (
+        f"{accepts['count']:,} in {accepts['hours']:.2f} h",
+        f"{accepts['per_hour']:.1f} ({low:.1f} – {high:.1f})",
+    )
+    if "words" not in row:
+        return (*("–" for _ in range(5)), *fired)
+    low, high = row["miss_rate_interval"]
+    delay = row["delay"]
+    return (
+        f"{row['words']:,}",
+        f"{row['miss_rate']:.1%} ({low:.1%} – {high:.1%})",
+        f"{row['wrong_words']:,}",
+        *("–" if delay[k] is None else f"{delay[k]:.2f} s" for k in ("median", "p95")),
+        *fired,
+    )
+
+
+def _interval(row: dict[str, Any]) -> str:
+    low, high = row["interval"]
+    return f"{low:.1%} – {high:.1%}"

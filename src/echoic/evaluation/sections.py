@@ -8,6 +8,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from echoic.audio import Waveform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """A recording to listen to.
+
+    Attributes
+    ----------
+    name
+        Its file.
+    title
+        What it is an example of, a few words.
+    note
+        What else is to be known of it, a few words.
+    waveform
+        Shape (samples,), float32.
+    """
+
+    name: str
+    title: str
+    note: str
+    waveform: Waveform
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -27,6 +51,8 @@ class Section:
         The same as a table for people, already formatted; empty where there is none.
     figure
         The same as a picture; None where there is none.
+    sounds
+        Examples to listen to; empty where there are none.
     """
 
     key: str
@@ -36,3 +62,4 @@ class Section:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     figure: Figure | None = None
+    sounds: tuple[Sound, ...] = ()

@@ -3,6 +3,7 @@
 clips.py       prediction, recording, augmentations     from sound to word
 scores.py      confusion_matrix, history, det_curve     figures as pictures
 diagnosis.py   reliability, speakers, open_set          what is behind one figure
+robustness.py  sweep                                    figures under other conditions
 memory.py      explanation, explained, recall           inside a network
 panels.py      style.py                                 what they share
 
@@ -17,10 +18,12 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 from echoic.plots.clips import augmentations, augmented, prediction, recording
 from echoic.plots.diagnosis import open_set, reliability, speakers
 from echoic.plots.memory import explained, explanation, recall
+from echoic.plots.robustness import sweep
 from echoic.plots.scores import confusion_matrix, det_curve, history
-from echoic.plots.style import png, save
+from echoic.plots.style import DPI, png, save
 
 __all__ = [
+    "DPI",
     "augmentations",
     "augmented",
     "confusion_matrix",
@@ -36,4 +39,5 @@ __all__ = [
     "reliability",
     "save",
     "speakers",
+    "sweep",
 ]

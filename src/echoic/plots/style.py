@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 WIDTH = 8.0  # inches
 DPI = 150
+"""Pixels an inch of a PNG file."""
 INK, GREY, PALE = "#222222", "#767676", "#CCCCCC"
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"

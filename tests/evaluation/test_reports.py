@@ -1,0 +1,162 @@
+"""What a report holds, and where."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from echoic import audio, plots
+from echoic import speech_commands as sc
+from echoic.bundle import Bundle
+from echoic.evaluation import Evaluation, Section, write_report
+from echoic.evaluation.reports import FILES, PAIRS
+
+LABELS = ("_silence_", "_unknown_", "yes", "no")
+SCORE = {"words": 460, "miss_rate": 0.1, "miss_rate_interval": [0.08, 0.13], "wrong_words": 3}
+SCORE["delay"] = {"median": 0.01, "p95": None}
+SCORE["false_accepts"] = {"count": 4, "hours": 0.25, "per_hour": 16, "interval": [4.3, 41]}
+STREAM = {"data": "tones", "split": "validation", "tolerance": 0.75}
+STREAM |= {"streams": {"20 dB": SCORE}, "all": SCORE}
+STREAM["negatives"] = {"false_accepts": SCORE["false_accepts"]}
+ENDLESS = {"accuracy": 0.94, "n": 4890, "interval": [0.93, 0.95]}
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "stream.tflite").touch()
+    content = {"name": "tiny", "labels": list(LABELS), "metrics": {}}
+    return Bundle(tmp_path / "tiny", content)
+
+
+@pytest.fixture
+def result():
+    """Of each word but silence twenty clips, each fourth of which is taken for the next."""
+    rng = np.random.default_rng(0)
+    targets = np.repeat([0, 1, 2, 3], 20)
+    predicted = np.where(np.arange(80) % 4 == 0, 1 + targets % 3, targets)
+    probabilities = np.full((80, 4), 0.1, np.float32)
+    probabilities[np.arange(80), predicted] = np.linspace(0.6, 0.7, 80)
+    waveforms = rng.uniform(-0.5, 0.5, (80, 16000)).astype(np.float32)
+    names = tuple(f"{LABELS[t]}/{i}.wav" for i, t in enumerate(targets))
+    examples = sc.Examples(waveforms, targets, names, LABELS)
+    details = {"split": "validation", "data": "tones"}
+    return Evaluation("hash-split", details, examples, probabilities, ("<b>Mind this.</b>",))
+
+
+def section(key, **more):
+    return Section(key=key, title=key, text="Text.", data={"of": key}, **more)
+
+
+def test_page_figures_and_pictures(model, result, tmp_path):
+    figure = plots.sweep([0], {"a": [(1, 1, 1)]}, unchanged=(1, 1, 1), axis="dB")
+    sections = [section("speakers_"), section("noise_", figure=figure), section("classes")]
+    page = write_report(model, result, tmp_path / "report", sections=sections)
+    assert page == tmp_path / "report" / "index.html"
+    assert {p.name for p in page.parent.iterdir()} == {
+        "index.html",
+        "report.json",
+        "confusion.png",
+        "noise_.png",
+    }
+    report = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
+    assert list(report["sections"]) == ["classes", "mistakes", "speakers_", "noise_", "streaming"]
+    assert report["sections"]["noise_"] == {"of": "noise_"}
+    assert {k: report[k] for k in ("accuracy", "n", "interval")} == {
+        k: result.report()[k] for k in ("accuracy", "n", "interval")
+    }
+    assert report["mistakes"] == result.mistakes()
+    text = page.read_text(encoding="utf-8")
+    assert f"{report['accuracy']:.2%}" in text
+    assert "hash-split validation" in text
+    assert "&lt;b&gt;Mind this." in text
+    places = [text.index(f'<section id="{key}"') for key in report["sections"]]
+    assert places == sorted(places)
+
+
+def test_mistakes_are_the_clips_themselves(model, result, tmp_path):
+    page = write_report(model, result, tmp_path)
+    (mistakes,) = (
+        part["mistakes"]
+        for part in [json.loads((tmp_path / "report.json").read_text())["sections"]]
+    )
+    text = page.read_text(encoding="utf-8")
+    sounds = [part.split('"')[0] for part in text.split("data:audio/wav;base64,")[1:]]
+    clips = [clip for pair in mistakes for clip in pair["clips"]]
+    assert len(sounds) == len(clips) == 4 * FILES <= PAIRS * FILES
+    for sound, clip in zip(sounds, clips, strict=True):
+        number = result.examples.names.index(clip["file"])
+        samples, _ = soundfile.read(io.BytesIO(base64.b64decode(sound)), dtype="int16")
+        np.testing.assert_array_equal(samples, audio.to_int16(result.examples.waveforms[number]))
+        assert clip["answered"] == pytest.approx(result.probabilities[number].max(), abs=1e-4)
+        assert clip["file"] in text
+    assert mistakes[0]["count"] == 5
+    assert mistakes[0]["of"] == 20
+
+
+def test_a_model_without_a_mistake(model, result, tmp_path):
+    probabilities = np.eye(4, dtype=np.float32)[result.examples.targets]
+    perfect = Evaluation("archive-v0.02", {}, result.examples, probabilities)
+    text = write_report(model, perfect, tmp_path).read_text(encoding="utf-8")
+    assert "Not one clip was taken for something else." in text
+    assert "<audio" not in text
+    assert "--test-set data/speech_commands_test_set_v0.02 --report FOLDER" in text
+
+
+def test_streams_that_were_measured_are_told(model, result, tmp_path):
+    model.content["metrics"] |= {"stream": STREAM, "archive-v0.02-endless": ENDLESS}
+    page = write_report(model, result, tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert "10.0% (8.0% – 13.0%)" in text
+    assert "16.0 (4.3 – 41.0)" in text
+    assert "94.00% of 4,890 clips" in text
+    assert "of words in streams missed" in text
+    assert "--stream --data data/tones --negatives FOLDER --record" in text
+    streaming = json.loads((tmp_path / "report.json").read_text())["sections"]["streaming"]
+    assert streaming == {"stream": STREAM, "endless": ENDLESS}
+
+
+def test_streams_that_were_not_measured_name_the_command(model, result, tmp_path):
+    text = write_report(model, result, tmp_path).read_text(encoding="utf-8")
+    assert "echoic evaluate models/tiny --stream" in text
+    assert "echoic evaluate models/tiny --endless" in text
+    assert "of words in streams missed" not in text
+
+
+def test_a_model_that_needs_whole_clips_says_so(model, result, tmp_path):
+    (model.path / "stream.tflite").unlink()
+    text = write_report(model, result, tmp_path).read_text(encoding="utf-8")
+    assert "no file that listens to a stream" in text
+
+
+def test_figures_at_a_glance_are_those_of_the_sections(model, result, tmp_path):
+    interval = {"interval": [0.8, 0.9]}
+    data = {
+        "speakers": {"percentile_10": 0.811, "percentile_10_by_chance": 0.822},
+        "calibration": {"expected_calibration_error": 0.0345},
+        "open_set": {
+            "recall": 0.95,
+            "all": {"false_accept_rate": 0.111, "n": 7},
+            "never_heard_in_training": {"false_accept_rate": 0.222, "n": 7},
+        },
+        "noise": {"unseen": {"accuracy": 0.855, **interval}},
+        "reverberation": {"conditions": [{"value": 0.7, "accuracy": 0.866, **interval}]},
+    }
+    sections = [Section(key=key, title=key, text="", data=d) for key, d in data.items()]
+    text = write_report(model, result, tmp_path, sections=sections).read_text(encoding="utf-8")
+    tiles = text.split('<ul class="tiles">')[1].split("</ul>")[0]
+    for value in ("81.1%", "82.2%", "3.5 points", "22.2%", "85.5%", "86.6%"):
+        assert value in tiles
+    assert "11.1%" not in tiles
+    assert tiles.count("<li>") == 2 + len(data)
+    assert all(f'href="#{key}"' in tiles for key in data)
+
+
+def test_sections_without_data_have_no_figure_at_a_glance(model, result, tmp_path):
+    keys = ("speakers", "calibration", "open_set", "noise", "reverberation")
+    sections = [Section(key=key, title=key, text="None.", data=None) for key in keys]
+    text = write_report(model, result, tmp_path, sections=sections).read_text(encoding="utf-8")
+    assert text.split('<ul class="tiles">')[1].split("</ul>")[0].count("<li>") == 2
