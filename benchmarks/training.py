@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
 
+    training.keep_memory()
     recipe = Recipe.load(arguments.recipe)
     split = sc.load(arguments.data, recipe.data, "training")
     feed = Feed(split, recipe)

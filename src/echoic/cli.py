@@ -455,6 +455,7 @@ def train(
     _import_tensorflow()
     from echoic import training
 
+    training.keep_memory()
     resolved = training.Recipe.load(recipe, overrides=settings or [])
     folder = out or Path("models") / Path(recipe).stem
     words = ["echoic", "train", recipe, "--data", str(data), "--out", str(folder)]

@@ -2,11 +2,13 @@
 
 recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
 feed.py     Feed       fresh examples, augmented afresh, every epoch
+memory.py              freed memory that is kept for the next batch
 teachers.py            what other models say to the same clips
 run.py      train()    fit, checkpoints, the best weights, a bundle
 """
 
 from echoic.training.feed import Batch, Feed
+from echoic.training.memory import keep_memory
 from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
 from echoic.training.run import (
     Progress,
@@ -31,6 +33,7 @@ __all__ = [
     "clip_loss",
     "committee",
     "compile_model",
+    "keep_memory",
     "recipe_names",
     "train",
 ]
