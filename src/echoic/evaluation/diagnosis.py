@@ -191,8 +191,8 @@ def speakers(bundle: Bundle, evaluation: Evaluation) -> Section:
     }
     if spread > usual[1]:
         verdict = (
-            f"more than chance gives, by {100 * beyond:.1f} points: it does understand some "
-            "people worse than others"
+            f"more than chance gives, by {100 * beyond:.1f} points: it understands some people "
+            "worse than others, or they said harder words"
         )
     else:
         verdict = "no more than chance gives: these clips do not show that it serves some worse"
