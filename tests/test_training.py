@@ -412,6 +412,31 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
         training.train(recipe, out=tmp_path / "taught", resume=True, **extras)
 
 
+def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sample, tmp_path):
+    """At a rate of nothing the weights stay: but for the calibration they are the other's."""
+    recipe = Recipe.load(
+        tiny_recipe, overrides=["training.epochs=1", "training.learning_rate=1e-9"]
+    )
+    model = training.train(recipe, data=sample, out=tmp_path / "second", init=tiny_model)
+    assert model.content["training"]["init"] == "tiny"
+    assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
+    first, second = Bundle.load(tiny_model).keras_model(), model.keras_model()
+    for name in ("normalization", "conv_1", "gru_2"):
+        for a, b in zip(
+            first.get_layer(name).get_weights(), second.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_run_cannot_begin_with_a_network_of_another_kind(
+    tiny_recipe, tiny_model, sample, tmp_path
+):
+    layers = 'model.layers=[{type="gru", units=5}]'
+    recipe = Recipe.load(tiny_recipe, overrides=[layers, "data.vocabulary=yes"])
+    with pytest.raises(ValueError, match="Expected a model to begin with.*conv_1"):
+        training.train(recipe, data=sample, out=tmp_path / "other", init=tiny_model)
+
+
 def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_recipe, sample):
     recipe = Recipe.load(tiny_recipe)
     bundle = Bundle.load(tiny_model)

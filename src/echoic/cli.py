@@ -441,6 +441,10 @@ def train(
         list[str] | None,
         typer.Option("--teacher", help="A model whose answers are learned as well."),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="A model whose weights are the beginning.", show_default="random ones"),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override, as in training.epochs=5."),
@@ -461,6 +465,7 @@ def train(
     words = ["echoic", "train", recipe, "--data", str(data), "--out", str(folder)]
     words += [part for more in extra or [] for part in ("--extra", str(more))]
     words += [part for teacher in teachers or [] for part in ("--teacher", teacher)]
+    words += ["--init", init] if init else []
     words += [part for setting in settings or [] for part in ("--set", setting)]
     words += ["--data-name", data_name] if data_name else []
     with _training_view() as report:
@@ -471,6 +476,7 @@ def train(
                 out=folder,
                 extra=extra or [],
                 teachers=teachers or [],
+                init=init,
                 data_name=data_name,
                 command=_command_line(words),
                 resume=resume,

@@ -296,6 +296,8 @@ def _training(content: dict[str, Any]) -> list[str]:
     if teachers := training.get("teachers"):
         weight = recipe["training"]["teacher_weight"]
         lines.append(f"- It was also taught by {', '.join(teachers)}, whose say was {weight:.0%}.")
+    if init := training.get("init"):
+        lines.append(f"- It began with the weights of {init}.")
     if temperature := training.get("temperature"):
         lines.append(
             f"- Its logits were divided by {temperature:.2f}, the temperature that fits validation "

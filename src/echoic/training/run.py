@@ -275,6 +275,7 @@ def train(
     out: str | Path,
     extra: Sequence[str | Path] = (),
     teachers: Sequence[str | Path] = (),
+    init: str | Path | None = None,
     data_name: str | None = None,
     command: str | None = None,
     resume: bool = False,
@@ -297,13 +298,16 @@ def train(
     teachers
         Models whose answers are learned beside the true ones (``training.teacher_weight``); of
         several it is the mean. They must have the labels and the features of the recipe.
+    init
+        A model to begin with: each layer that it has alike begins with its weights, the
+        normalization among them.
     data_name
         What the model card calls the data; defaults to the folder's name.
     command
         What the model card says reproduces this run.
     resume
-        Go on with the run that is in ``out``. Its recipe, its extras and its teachers must be the
-        same.
+        Go on with the run that is in ``out``. Its recipe, extras, teachers and beginning must be
+        the same.
     overwrite
         Replace a model that is in ``out``.
     on_progress
@@ -320,7 +324,7 @@ def train(
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
         ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
-        teacher, or one that was taught something else.
+        teacher, or one that was taught something else; or ``init`` has no layer alike.
     DataError
         See `speech_commands.load`.
     """
@@ -329,6 +333,7 @@ def train(
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
         "teachers": [bundles.Bundle.load(model).name for model in teachers],
+        "init": bundles.Bundle.load(init).name if init else None,
     }
     begin = {**recipe.to_dict(), "inputs": inputs}
     _prepare(out, work, begin, resume=resume, overwrite=overwrite)
@@ -352,6 +357,8 @@ def train(
         mean=mean,
         variance=variance,
     )
+    if init:
+        _begin_with(model, bundles.Bundle.load(init).keras_model())
     learner = models.with_words(model, feed.n_words)
     steps = len(feed.epoch(0))
     compile_model(learner, recipe.training, steps, n_labels=len(split.labels))
@@ -409,6 +416,22 @@ def train(
     curves = {key: [row[key] for row in checkpoints.history] for key in checkpoints.history[0]}
     plots.save(plots.history(curves, title=out.name), out / "history.png")
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
+
+
+def _begin_with(model: keras.Model, other: keras.Model) -> None:
+    """Copy the weights of each layer that two networks have alike: its name and its shapes."""
+    theirs = {layer.name: layer.get_weights() for layer in other.layers}
+    copied = 0
+    for layer in model.layers:
+        mine, found = layer.get_weights(), theirs.get(layer.name, [])
+        if mine and [w.shape for w in mine] == [w.shape for w in found]:
+            layer.set_weights(found)
+            copied += layer.name != "normalization"
+    if not copied:
+        raise ValueError(
+            "Expected a model to begin with that has layers of the recipe, received one with "
+            f"{', '.join(theirs)}."
+        )
 
 
 def _statistics(feed: Feed, note: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
