@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from echoic import features, models, training
 from echoic import speech_commands as sc
@@ -480,6 +481,33 @@ def test_calibration_undoes_whatever_made_a_network_too_sure(factor):
     calibrated = models.answer(model.predict(x, batch_size=500, verbose=0))
     np.testing.assert_allclose(calibrated, logits, rtol=0.1, atol=1e-4)
     np.testing.assert_array_equal(calibrated.argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_balance_takes_out_what_came_often_and_nothing_else():
+    model = models.build(
+        models.ModelConfig(layers=({"type": "gru", "units": 8},)),
+        n_mfcc=5,
+        n_labels=4,
+        mean=np.zeros(5),
+        variance=np.ones(5),
+    )
+    x = np.random.default_rng(0).standard_normal((20, 3, 5)).astype(np.float32)
+    before = softmax(models.answer(model.predict(x, verbose=0)), axis=1)
+    priors = np.array([0.1, 0.6, 0.3, 0.0])
+    training.balance(model, priors)
+    after = softmax(models.answer(model.predict(x, verbose=0)), axis=1)
+    # Bayes: the odds of two labels are divided by those that they had beforehand.
+    odds = (before[:, 1] / before[:, 0]) / (priors[1] / priors[0])
+    np.testing.assert_allclose(after[:, 1] / after[:, 0], odds, rtol=1e-4)
+
+
+def test_priors_are_the_parts_of_an_epoch(feed):
+    priors = feed.priors()
+    counts = sum(
+        feed.batch(indices, 0, n)[1].sum(axis=(0, 1)) for n, indices in enumerate(feed.epoch(0))
+    )
+    np.testing.assert_allclose(priors, counts / counts.sum(), atol=1e-12)
+    assert priors.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", [n for n in training.recipe_names() if n != "gru"])

@@ -303,6 +303,12 @@ def _training(content: dict[str, Any]) -> list[str]:
             f"- Its logits were divided by {temperature:.2f}, the temperature that fits validation "
             "best; a probability means what it says."
         )
+    if recipe["training"].get("equal_priors"):
+        lines.append(
+            "- Before it hears anything, each label is as likely to it as any other, however often "
+            "training heard it; the validation set, which holds many other words, favours a "
+            "network that expects them."
+        )
     if data["unseen_words"]:
         lines.append(f"- Words never heard in training: {', '.join(data['unseen_words'])}.")
     if data["unseen_noises"]:

@@ -194,13 +194,16 @@ class Split:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Return waveforms (n, samples) and targets (n,) of indices that `draw` gave."""
         waveforms = audio.to_float32(self.waveforms[indices])
-        targets = self.targets[indices]
         for i in np.flatnonzero(indices < 0):
-            if indices[i] == SILENT:
-                waveforms[i], targets[i] = self._silence(rng), self._index(SILENCE)
-            else:
-                waveforms[i], targets[i] = self._forge(rng), self._index(UNKNOWN)
-        return waveforms, targets
+            waveforms[i] = self._silence(rng) if indices[i] == SILENT else self._forge(rng)
+        return waveforms, self.targets_of(indices)
+
+    def targets_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the targets (n,) of indices that `draw` gave."""
+        targets = self.targets[indices]
+        targets[indices == SILENT] = self._index(SILENCE)
+        targets[indices == FORGED] = self._index(UNKNOWN)
+        return targets
 
     @cached_property
     def _words(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:

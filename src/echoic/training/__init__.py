@@ -13,6 +13,7 @@ from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
 from echoic.training.run import (
     Progress,
     Schedule,
+    balance,
     calibrate,
     clip_accuracy,
     clip_loss,
@@ -28,6 +29,7 @@ __all__ = [
     "Recipe",
     "Schedule",
     "TrainingConfig",
+    "balance",
     "calibrate",
     "clip_accuracy",
     "clip_loss",

@@ -110,6 +110,11 @@ class Feed:
         stacked = np.concatenate(frames).astype(np.float64)
         return stacked.mean(axis=0), stacked.var(axis=0)
 
+    def priors(self) -> npt.NDArray[np.float64]:
+        """Part of an epoch that each label has, (labels,)."""
+        targets = self.split.targets_of(np.concatenate(self.epoch(0)))
+        return np.bincount(targets, minlength=len(self.split.labels)) / len(targets)
+
     def batches(self, *, first_epoch: int = 0, ahead: int = 8) -> Iterator[Batch]:
         """Yield batches for ever, prepared ``ahead`` in two threads beside the training.
 

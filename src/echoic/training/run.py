@@ -108,6 +108,19 @@ def calibrate(model: keras.Model, coefficients: Any, answers: Any) -> float:
     return temperature
 
 
+def balance(model: keras.Model, priors: npt.NDArray[np.float64]) -> None:
+    """Take out of a network what it learned of how often each label comes.
+
+    The logarithm of the priors, (labels,), is taken from the logits (Menon et al. 2021). Training
+    hears many other words, to know them as such; that is no reason to expect one. A label that
+    never came stays as it is.
+    """
+    layer = model.get_layer("logits")
+    kernel, bias = layer.get_weights()
+    logs = np.log(np.where(priors > 0, priors, 1))
+    layer.set_weights([kernel, bias - (logs - logs.mean())])
+
+
 def clip_accuracy(*, n_labels: int) -> Callable[[Any, Any], Any]:
     """Whether each clip's own answer, that of its last step, is right: (rows, clips)."""
 
@@ -392,6 +405,8 @@ def train(
         )
     checkpoints.load_best()
     temperature = calibrate(model, *held_out)
+    if recipe.training.equal_priors:
+        balance(model, feed.priors())
     bundle = bundles.write(
         out,
         model=model,
