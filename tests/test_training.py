@@ -40,8 +40,8 @@ def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(nam
     assert recipe.data.labels[:2] == ("_silence_", "_unknown_")
 
 
-def test_the_seven_recipes_ship():
-    names = ["attention", "bag", "crnn", "gru", "lstm", "rnn", "small"]
+def test_the_eight_recipes_ship():
+    names = ["attention", "bag", "crnn", "gru", "lstm", "rnn", "small", "taught"]
     assert training.recipe_names() == names
 
 
@@ -53,7 +53,7 @@ def test_a_recipe_that_has_a_base_changes_only_what_it_names():
 
 def test_streamable_recipes_are_the_causal_ones():
     streamable = {n for n in training.recipe_names() if Recipe.load(n).model.streamable}
-    assert streamable == {"crnn", "gru", "lstm", "rnn", "small"}
+    assert streamable == {"crnn", "gru", "lstm", "rnn", "small", "taught"}
 
 
 def test_overrides_are_toml_values_or_bare_words():
@@ -103,7 +103,9 @@ def test_a_wrong_override_says_what_is_wrong(override, message):
 
 
 def test_a_recipe_that_is_not_there_or_not_toml(tmp_path):
-    with pytest.raises(FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn, small"):
+    with pytest.raises(
+        FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn, small, taught"
+    ):
         Recipe.load("transformer")
     broken = tmp_path / "broken.toml"
     broken.write_text("[training\n")
