@@ -47,6 +47,9 @@ class TrainingConfig:
     teacher_weight
         Part of each answer that is what the teachers say to the same augmented clip, where the run
         has teachers (Hinton et al. 2015): they tell how much a clip is like each of the words.
+    calibrate
+        Fold the temperature that fits validation best into the last layer: see `calibrate`. A
+        network that has learned next to nothing becomes next to uniform by it.
     equal_priors
         Release a network for which every label is as likely as any other before it hears anything,
         however often training heard each: see `balance`.
@@ -70,6 +73,7 @@ class TrainingConfig:
     context: int = 1
     word_loss: float = 0.0
     teacher_weight: float = 0.7
+    calibrate: bool = True
     equal_priors: bool = False
     seed: int = 0
     deterministic: bool = False

@@ -404,7 +404,7 @@ def train(
             verbose=0,
         )
     checkpoints.load_best()
-    temperature = calibrate(model, *held_out)
+    temperature = calibrate(model, *held_out) if recipe.training.calibrate else 1.0
     if recipe.training.equal_priors:
         balance(model, feed.priors())
     bundle = bundles.write(
