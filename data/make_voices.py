@@ -4,7 +4,7 @@
     echoic train gru --data data/speech_commands_v0.02 --extra data/voices
 
 Speech Commands has few words that are no command; a recognizer that knows thirty words takes the
-next one for one of them. These are 340 more, and the commands as well, or a network would learn
+next one for one of them. These are 343 more, and the commands as well, or a network would learn
 that a synthesizer never means a command. The voices are the training voices of the sample set
 (`make_sample.py`), each in several sizes; the words that `recipes/gru.toml` keeps unseen are not
 among these words, and no other word sounds like a command or like one of them.
@@ -75,14 +75,15 @@ def plan() -> dict[Voice, list[str]]:
 def speak(task: tuple[Voice, list[str]], *, dest: Path) -> int:
     """Write one voice's words; returns how many."""
     voice, words = task
+    written = 0
     for word, waveform in zip(words, make_sample.say(voice, words), strict=True):
         try:
             clip = make_sample.record(voice, word, make_sample.trim(waveform))
         except ValueError:  # too long for a clip of a second
-            words = words[:-1]
             continue
         make_sample.write(dest / word / f"{voice.speaker}_nohash_0.wav", clip)
-    return len(words)
+        written += 1
+    return written
 
 
 def main() -> None:

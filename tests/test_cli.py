@@ -8,6 +8,7 @@ import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from os import environ
 
 import numpy as np
 import pytest
@@ -45,6 +46,12 @@ def test_help_names_every_verb():
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_is_in_the_readme(verb, root):
     assert f"echoic {verb}" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_help_of_train_names_every_recipe(root):
+    names = ", ".join(sorted(p.stem for p in (root / "src" / "echoic" / "recipes").glob("*.toml")))
+    shown = " ".join(echoic("train", "--help", env={**environ, "COLUMNS": "200"}).stdout.split())
+    assert f"Recipes: {names}." in shown
 
 
 def test_version():

@@ -392,11 +392,21 @@ def test_resuming_a_run_that_is_done_makes_the_model_again(tiny_copy, tiny_recip
 # --- extras, teachers, temperature
 
 
+def small_network():
+    return models.build(
+        models.ModelConfig(layers=({"type": "gru", "units": 8},)),
+        n_mfcc=5,
+        n_labels=4,
+        mean=np.zeros(5),
+        variance=np.ones(5),
+    )
+
+
 def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
     tiny_recipe, tiny_model, sample, tmp_path
 ):
     shutil.copytree(sample / "bed", tmp_path / "voices" / "bed")
-    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
+    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1", "training.calibrate=true"])
     extras = {"data": sample, "extra": [tmp_path / "voices"]}
     model = training.train(recipe, out=tmp_path / "taught", teachers=[tiny_model], **extras)
     noted = model.content["training"]
@@ -411,6 +421,10 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
     card = (model.path / "README.md").read_text(encoding="utf-8")
     assert "Training also heard voices" in card
     assert f"taught by {tiny_model.name}" in card
+    assert noted["temperature"] != 1
+    assert f"divided by {noted['temperature']:.2f}" in card
+    assert plain["temperature"] is None
+    assert "divided by" not in (tiny_model / "README.md").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=r"inputs.teachers: \['tiny'\] then, \[\] now"):
         training.train(recipe, out=tmp_path / "taught", resume=True, **extras)
 
@@ -443,14 +457,14 @@ def test_a_run_cannot_begin_with_a_network_of_another_kind(
 def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_recipe, sample):
     recipe = Recipe.load(tiny_recipe)
     bundle = Bundle.load(tiny_model)
-    ask = training.committee([tiny_model, tiny_model], recipe)
+    ask = training.ensemble([tiny_model, tiny_model], recipe)
     examples = sc.load(sample, recipe.data, "validation").examples()
     x, _ = Feed(sc.load(sample, recipe.data, "validation"), recipe).clean(examples)
     said = ask(x)
     assert said.dtype == np.float32
     ships = Recognizer(bundle).probabilities(examples.waveforms)
     np.testing.assert_allclose(said, ships, atol=1e-3)
-    assert training.committee([], recipe) is None
+    assert training.ensemble([], recipe) is None
 
 
 @pytest.mark.parametrize(
@@ -459,20 +473,14 @@ def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_r
 )
 def test_a_teacher_of_something_else_is_refused(tiny_model, tiny_recipe, override, message):
     with pytest.raises(ValueError, match=f"Expected teacher tiny to have.*{message}"):
-        training.committee([tiny_model], Recipe.load(tiny_recipe, overrides=[override]))
+        training.ensemble([tiny_model], Recipe.load(tiny_recipe, overrides=[override]))
 
 
 @pytest.mark.parametrize("factor", [0.25, 1.0, 5.0])
 def test_calibration_undoes_whatever_made_a_network_too_sure(factor):
     """Answers are drawn from the logits' own softmax; then the network is made surer or less."""
     rng = np.random.default_rng(0)
-    model = models.build(
-        models.ModelConfig(layers=({"type": "gru", "units": 8},)),
-        n_mfcc=5,
-        n_labels=4,
-        mean=np.zeros(5),
-        variance=np.ones(5),
-    )
+    model = small_network()
     layer = model.get_layer("logits")
     layer.set_weights([10 * weights for weights in layer.get_weights()])
     x = rng.standard_normal((4000, 3, 5)).astype(np.float32)
@@ -485,18 +493,12 @@ def test_calibration_undoes_whatever_made_a_network_too_sure(factor):
     np.testing.assert_array_equal(calibrated.argmax(axis=1), logits.argmax(axis=1))
 
 
-def test_balance_takes_out_what_came_often_and_nothing_else():
-    model = models.build(
-        models.ModelConfig(layers=({"type": "gru", "units": 8},)),
-        n_mfcc=5,
-        n_labels=4,
-        mean=np.zeros(5),
-        variance=np.ones(5),
-    )
+def test_adjusted_logits_lack_what_came_often_and_nothing_else():
+    model = small_network()
     x = np.random.default_rng(0).standard_normal((20, 3, 5)).astype(np.float32)
     before = softmax(models.answer(model.predict(x, verbose=0)), axis=1)
     priors = np.array([0.1, 0.6, 0.3, 0.0])
-    training.balance(model, priors)
+    training.adjust_logits(model, priors)
     after = softmax(models.answer(model.predict(x, verbose=0)), axis=1)
     # Bayes: the odds of two labels are divided by those that they had beforehand.
     odds = (before[:, 1] / before[:, 0]) / (priors[1] / priors[0])
@@ -582,7 +584,7 @@ def test_memory_that_was_freed_is_kept_for_the_next_array():
     code = """
 import resource
 import numpy as np
-from echoic.training.memory import keep_memory
+from echoic.training.allocator import keep_memory
 
 keep_memory()
 faults = []

@@ -2,25 +2,25 @@
 
 recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
 feed.py     Feed       fresh examples, augmented afresh, every epoch
-memory.py              freed memory that is kept for the next batch
 teachers.py            what other models say to the same clips
+allocator.py           freed memory that is kept for the next batch
 run.py      train()    fit, checkpoints, the best weights, a bundle
 """
 
+from echoic.training.allocator import keep_memory
 from echoic.training.feed import Batch, Feed
-from echoic.training.memory import keep_memory
 from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
 from echoic.training.run import (
     Progress,
     Schedule,
-    balance,
+    adjust_logits,
     calibrate,
     clip_accuracy,
     clip_loss,
     compile_model,
     train,
 )
-from echoic.training.teachers import committee
+from echoic.training.teachers import ensemble
 
 __all__ = [
     "Batch",
@@ -29,12 +29,12 @@ __all__ = [
     "Recipe",
     "Schedule",
     "TrainingConfig",
-    "balance",
+    "adjust_logits",
     "calibrate",
     "clip_accuracy",
     "clip_loss",
-    "committee",
     "compile_model",
+    "ensemble",
     "keep_memory",
     "recipe_names",
     "train",

@@ -52,7 +52,7 @@ class TrainingConfig:
         network that has learned next to nothing becomes next to uniform by it.
     equal_priors
         Release a network for which every label is as likely as any other before it hears anything,
-        however often training heard each: see `balance`.
+        however often training heard each: see `adjust_logits`.
     seed
         Of the weights, the draws and the augmentation.
     deterministic

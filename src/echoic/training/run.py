@@ -24,7 +24,7 @@ from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import committee
+from echoic.training.teachers import ensemble
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def calibrate(model: keras.Model, coefficients: Any, answers: Any) -> float:
     return temperature
 
 
-def balance(model: keras.Model, priors: npt.NDArray[np.float64]) -> None:
+def adjust_logits(model: keras.Model, priors: npt.NDArray[np.float64]) -> None:
     """Take out of a network what it learned of how often each label comes.
 
     The logarithm of the priors, (labels,), is taken from the logits (Menon et al. 2021). Training
@@ -360,7 +360,7 @@ def train(
     logger.info("Reading %s", data)
     split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
-    feed = Feed(split, recipe, teacher=committee(teachers, recipe))
+    feed = Feed(split, recipe, teacher=ensemble(teachers, recipe))
     held_out = feed.clean(validation.examples())
     mean, variance = _statistics(feed, work / "statistics.json")
     model = models.build(
@@ -404,9 +404,9 @@ def train(
             verbose=0,
         )
     checkpoints.load_best()
-    temperature = calibrate(model, *held_out) if recipe.training.calibrate else 1.0
+    temperature = calibrate(model, *held_out) if recipe.training.calibrate else None
     if recipe.training.equal_priors:
-        balance(model, feed.priors())
+        adjust_logits(model, feed.priors())
     bundle = bundles.write(
         out,
         model=model,
@@ -422,7 +422,7 @@ def train(
             "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
             **inputs,
             "parameters": model.count_params(),
-            "temperature": round(temperature, 4),
+            "temperature": temperature and round(temperature, 4),
             "best_epoch": checkpoints.best["epoch"],
             "seed": recipe.training.seed,
             "versions": bundles.versions(),

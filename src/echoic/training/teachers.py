@@ -17,7 +17,7 @@ from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe
 
 
-def committee(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
+def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
     """Make one teacher of models: the mean of their probabilities; None of none.
 
     It may be asked by several threads.

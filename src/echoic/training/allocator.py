@@ -1,4 +1,4 @@
-"""Memory that stays: what batches are made in need not be fetched anew for each of them."""
+"""The allocator: what batches are made in need not be fetched anew for each of them."""
 
 from __future__ import annotations
 
