@@ -107,6 +107,11 @@ class TestClasses:
         }
         assert section.data["without_silence"]["n"] == section.data["n"] - 1
         assert section.rows[2] == ("yes", "20", "95.0%", "76.4% – 99.1%", "90.5%")
+        without, hardest = section.tiles
+        right = section.data["without_silence"]["accuracy"]
+        assert (without.value, without.name) == (f"{right:.1%}", "without silence")
+        assert (hardest.value, hardest.name) == ("60.0%", "of “_unknown_”, the hardest label")
+        assert hardest.note == "of 5 clips"
 
     def test_a_label_without_clips(self, model):
         section = consistent(diagnosis.classes(model, answers(archive())))
@@ -118,6 +123,7 @@ class TestClasses:
         section = consistent(diagnosis.classes(model, answers(clips)))
         assert "nothing can be said of what is taken for what" in section.text
         assert section.figure is None
+        assert [tile.name for tile in section.tiles] == ["without silence"]
 
 
 class TestSpeakers:
@@ -138,6 +144,9 @@ class TestSpeakers:
         assert low < data["interval"][0]
         assert high == pytest.approx(1, abs=0.01)
         assert "it understands some people worse" in section.text
+        (tile,) = section.tiles
+        assert tile.value == "100.0%"
+        assert "expected by chance alone" in tile.note
         assert section.rows == (("1 – 5", "20", "100", "95.0%", "88.8% – 97.8%", "0.0%"),)
 
     def test_mistakes_that_are_spread_evenly_are_chance(self, model):
@@ -170,7 +179,7 @@ class TestSpeakers:
         section = consistent(diagnosis.speakers(model, answers(clips)))
         assert said in section.text
         assert section.figure is section.data is None
-        assert section.rows == ()
+        assert section.rows == section.tiles == ()
 
 
 class TestCalibration:
@@ -185,6 +194,7 @@ class TestCalibration:
         assert data["temperature"] is None
         assert "too sure" in section.text
         assert "No temperature was fitted" in section.text
+        assert section.tiles[0].value == f"{100 * (0.9 - 71 / 101):.1f} points"
 
     def test_the_best_temperature_is_found(self, model):
         rng = np.random.default_rng(0)
@@ -243,11 +253,16 @@ class TestOpenSet:
             },
         ]
         assert section.rows[0] == ("wow", "never", "2", "50.0%", "50.0%", "yes")
+        (tile,) = section.tiles
+        assert (tile.value, tile.name) == ("50.0%", "of new words accepted")
+        assert tile.note == "where 95% of commands are; 2 clips"
 
     def test_without_words_kept_out_it_says_so(self, model):
         section = consistent(diagnosis.open_set(model, answers([*archive(), *UNKNOWN[:3]])))
         assert section.data["never_heard_in_training"] is None
         assert "how it meets new ones is not known" in section.text
+        (tile,) = section.tiles
+        assert (tile.value, tile.name) == ("33.3%", "of other words accepted")
 
     def test_words_without_a_name(self, model):
         clips = [*archive(), ("_unknown_/1.wav", "_unknown_", "_unknown_")]
@@ -266,4 +281,5 @@ class TestOpenSet:
     def test_with_nothing_to_say_it_says_so(self, model, clips, labels, lacking):
         section = consistent(diagnosis.open_set(model, answers(clips, labels=labels)))
         assert lacking in section.text
+        assert section.tiles == ()
         assert section.data is section.figure is None

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from echoic import audio, plots
-from echoic.evaluation import Section, Sound, write_page
-from echoic.evaluation.page import Summary, Tile
+from echoic.evaluation import Section, Sound, Tile, write_page
+from echoic.evaluation.page import Summary
 
 HOSTILE = "<script>alert('1')</script>\"&amp;`x`<img src=x onerror=y>"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -59,6 +59,7 @@ def section(key="noise", **changes):
         "rows": (("a", "50.0%"), ("b", "–")),
         "figure": figure,
         "sounds": (sound(),),
+        "tiles": (Tile(value="1", name="linked", note="n"),),
     }
     return Section(**(values | changes))
 
@@ -69,10 +70,6 @@ def summary(**changes):
         "name": "of 10 clips",
         "interval": "90.0% – 99.0%",
         "protocol": "Protocol `hash-split`.",
-        "tiles": (
-            Tile(value="1", name="linked", note="n", key="noise"),
-            Tile(value="2", name="loose", key="nowhere"),
-        ),
         "warnings": ("Mind this.",),
         "command": "echoic evaluate x",
     }
@@ -161,9 +158,8 @@ def test_the_picture_is_the_figure_at_96_pixels_an_inch(write):
 def test_parts_that_are_not_there_leave_no_trace(write):
     page = Page(
         write(
-            section(text="One.", columns=(), rows=(), figure=None, sounds=()),
+            section(text="One.", columns=(), rows=(), figure=None, sounds=(), tiles=()),
             warnings=(),
-            tiles=(),
             command="",
         )
     )
@@ -177,6 +173,7 @@ def test_whatever_comes_from_outside_is_escaped(write):
         columns=(HOSTILE, HOSTILE),
         rows=((HOSTILE, HOSTILE),),
         sounds=(sound(HOSTILE),),
+        tiles=(Tile(value=HOSTILE, name=HOSTILE, note=HOSTILE),),
         figure=plots.sweep([0], {"a": [(1, 1, 1)]}, unchanged=(1, 1, 1), axis="dB", title=HOSTILE),
     )
     text = write(
@@ -188,7 +185,6 @@ def test_whatever_comes_from_outside_is_escaped(write):
         protocol=HOSTILE,
         warnings=(HOSTILE,),
         command=HOSTILE,
-        tiles=(Tile(value=HOSTILE, name=HOSTILE, note=HOSTILE, key=HOSTILE),),
     )
     page = Page(text)
     assert page.all("script") == []

@@ -11,7 +11,7 @@ import soundfile
 from echoic import audio, plots
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
-from echoic.evaluation import Evaluation, Section, write_report
+from echoic.evaluation import Evaluation, Section, Tile, write_report
 from echoic.evaluation.reports import FILES, PAIRS
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
@@ -133,30 +133,22 @@ def test_a_model_that_needs_whole_clips_says_so(model, result, tmp_path):
 
 
 def test_figures_at_a_glance_are_those_of_the_sections(model, result, tmp_path):
-    interval = {"interval": [0.8, 0.9]}
-    data = {
-        "speakers": {"percentile_10": 0.811, "percentile_10_by_chance": 0.822},
-        "calibration": {"expected_calibration_error": 0.0345},
-        "open_set": {
-            "recall": 0.95,
-            "all": {"false_accept_rate": 0.111, "n": 7},
-            "never_heard_in_training": {"false_accept_rate": 0.222, "n": 7},
-        },
-        "noise": {"unseen": {"accuracy": 0.855, **interval}},
-        "reverberation": {"conditions": [{"value": 0.7, "accuracy": 0.866, **interval}]},
-    }
-    sections = [Section(key=key, title=key, text="", data=d) for key, d in data.items()]
+    model.content["metrics"] |= {"stream": STREAM}
+    keys = ("speakers", "noise")
+    sections = [
+        section(key, tiles=(Tile(value=f"{i}.5%", name=f"of {key}", note="told"),))
+        for i, key in enumerate(keys)
+    ]
+    sections.append(section("loudness"))
     text = write_report(model, result, tmp_path, sections=sections).read_text(encoding="utf-8")
     tiles = text.split('<ul class="tiles">')[1].split("</ul>")[0]
-    for value in ("81.1%", "82.2%", "3.5 points", "22.2%", "85.5%", "86.6%"):
+    for value in ("0.5%", "1.5%", "of speakers", "of noise", "10.0%", "at 16.0 false accepts"):
         assert value in tiles
-    assert "11.1%" not in tiles
-    assert tiles.count("<li>") == 2 + len(data)
-    assert all(f'href="#{key}"' in tiles for key in data)
+    assert tiles.count("<li>") == 3
+    assert all(f'href="#{key}"' in tiles for key in (*keys, "streaming"))
 
 
-def test_sections_without_data_have_no_figure_at_a_glance(model, result, tmp_path):
-    keys = ("speakers", "calibration", "open_set", "noise", "reverberation")
-    sections = [Section(key=key, title=key, text="None.", data=None) for key in keys]
+def test_without_figures_at_a_glance_there_is_no_list_of_them(model, result, tmp_path):
+    sections = [section("speakers"), section("noise")]
     text = write_report(model, result, tmp_path, sections=sections).read_text(encoding="utf-8")
-    assert text.split('<ul class="tiles">')[1].split("</ul>")[0].count("<li>") == 2
+    assert '<ul class="tiles">' not in text

@@ -204,6 +204,12 @@ def test_all_conditions_and_their_figures(model, evaluation, noises, listener):
         assert row["n"] == n
         interval = metrics.wilson_interval(round(row["accuracy"] * n), n)
         assert row["interval"] == pytest.approx(interval, abs=1e-4)
+    tiles = {s.key: s.tiles for s in sections if s.tiles}
+    assert list(tiles) == ["noise", "reverberation"]
+    assert tiles["noise"][0].value == f"{noise['unseen']['accuracy']:.1%}"
+    (room,) = [row for row in data["reverberation"]["conditions"] if row["value"] == 0.7]
+    assert tiles["reverberation"][0].value == f"{room['accuracy']:.1%}"
+    assert tiles["reverberation"][0].note.endswith(", 0.7 s")
     for section in sections:
         assert section.figure is not None
         assert {len(row) for row in section.rows} == {len(section.columns)}
@@ -247,6 +253,7 @@ def test_without_recordings_it_says_so(model, evaluation, listener, tmp_path, gi
     noise = examine(model, evaluation, noises=given and tmp_path / given, limit=3)[0]
     assert list(noise.data["kinds"]) == ["pink", "babble"]
     assert noise.data["unseen"] is None
+    assert noise.tiles == ()
     assert noise.data["absent"] == ["bike", "cat"]
     assert "bike, cat, are not there" in noise.text
     assert "mean of the unseen" not in [row[0] for row in noise.rows]

@@ -31,7 +31,7 @@ from echoic.evaluation.page import write_page
 from echoic.evaluation.reports import record, write_report
 from echoic.evaluation.robustness import examine
 from echoic.evaluation.scores import Score, score_detections
-from echoic.evaluation.sections import Section, Sound
+from echoic.evaluation.sections import Section, Sound, Tile
 from echoic.evaluation.streams import (
     Stream,
     Word,
@@ -58,6 +58,7 @@ __all__ = [
     "Sound",
     "Stream",
     "StreamEvaluation",
+    "Tile",
     "Tuning",
     "Word",
     "ask",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from echoic import metrics, plots
 from echoic.bundle import Bundle
 from echoic.evaluation.clips import Evaluation, fraction, score
-from echoic.evaluation.sections import Section
+from echoic.evaluation.sections import Section, Tile
 from echoic.labels import SILENCE, UNKNOWN
 
 BINS = 15
@@ -88,8 +88,16 @@ def classes(bundle: Bundle, evaluation: Evaluation) -> Section:
     report = evaluation.report()
     low, high = report["interval"]
     text = f"{report['accuracy']:.2%} of {report['n']:,} clips are right ({_range(low, high)})."
+    tiles = []
     if without := report.get("without_silence"):
         low, high = without["interval"]
+        tiles.append(
+            Tile(
+                value=f"{without['accuracy']:.1%}",
+                name="without silence",
+                note=f"{_range(low, high, name='')}, {without['n']:,} clips",
+            )
+        )
         text += (
             f" Without {SILENCE} it is {without['accuracy']:.2%} of {without['n']:,} "
             f"({_range(low, high)}), which is the figure to compare: silence in the official "
@@ -115,8 +123,17 @@ def classes(bundle: Bundle, evaluation: Evaluation) -> Section:
                 _percent(row["precision"]),
             )
         )
+    recalls = {k: r["recall"] for k, r in report["classes"].items() if r["recall"] is not None}
     figure = None
-    if np.count_nonzero(evaluation.confusion.sum(axis=1)) > 1:
+    if len(recalls) > 1:
+        worst = min(recalls, key=lambda label: recalls[label])
+        tiles.append(
+            Tile(
+                value=f"{recalls[worst]:.1%}",
+                name=f"of “{worst}”, the hardest label",
+                note=f"of {report['classes'][worst]['n']:,} clips",
+            )
+        )
         text += (
             " Recall is the part of a label's clips that were heard as it, precision the part of "
             "what was heard as it that was. In the picture rows are what was said, columns what "
@@ -133,6 +150,7 @@ def classes(bundle: Bundle, evaluation: Evaluation) -> Section:
         columns=("label", "clips", "recall", "95 % interval", "precision"),
         rows=tuple(rows),
         figure=figure,
+        tiles=tuple(tiles),
     )
 
 
@@ -234,6 +252,13 @@ def speakers(bundle: Bundle, evaluation: Evaluation) -> Section:
             ],
             title=f"{_title(bundle, evaluation)}: {len(names)} speakers",
         ),
+        tiles=(
+            Tile(
+                value=f"{tenth:.1%}",
+                name="or less for one speaker in ten",
+                note=f"{by_chance:.1%} expected by chance alone",
+            ),
+        ),
     )
 
 
@@ -304,6 +329,13 @@ def calibration(bundle: Bundle, evaluation: Evaluation) -> Section:
             for b in bins
         ),
         figure=plots.reliability(bins, title=_title(bundle, evaluation)),
+        tiles=(
+            Tile(
+                value=f"{100 * error:.1f} points",
+                name="between sure and right",
+                note="expected calibration error",
+            ),
+        ),
     )
 
 
@@ -390,6 +422,8 @@ def open_set(bundle: Bundle, evaluation: Evaluation) -> Section:
             " No clip is of a word that was kept out of training, so how it meets new ones is "
             "not known from this test."
         )
+    new = data["never_heard_in_training"]
+    others = new or data["all"]
     return Section(
         key="open_set",
         title=title,
@@ -406,6 +440,13 @@ def open_set(bundle: Bundle, evaluation: Evaluation) -> Section:
             threshold=threshold,
             recall=RECALL,
             title=_title(bundle, evaluation),
+        ),
+        tiles=(
+            Tile(
+                value=f"{others['false_accept_rate']:.1%}",
+                name=f"of {'new' if new else 'other'} words accepted",
+                note=f"where {RECALL:.0%} of commands are; {others['n']:,} clips",
+            ),
         ),
     )
 

@@ -18,7 +18,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from echoic import audio, plots
-from echoic.evaluation.sections import Section, Sound
+from echoic.evaluation.sections import Section, Sound, Tile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,28 +28,6 @@ FILE = "index.html"
 
 _KEY = re.compile(r"[A-Za-z][\w-]*")
 _NUMBER = re.compile(r"[×+−–-]?\s*[\d.,]+.*|–?")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tile:
-    """One figure at a glance.
-
-    Attributes
-    ----------
-    value
-        The figure, already formatted.
-    name
-        What it is, a few words.
-    note
-        Its interval, or how many it is of; may be empty.
-    key
-        The section that tells more; empty where there is none.
-    """
-
-    value: str
-    name: str
-    note: str = ""
-    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +44,6 @@ class Summary:
         Where it may lie.
     protocol
         Which test it is from, a sentence.
-    tiles
-        More figures at a glance.
     warnings
         What a reader must know before.
     command
@@ -78,7 +54,6 @@ class Summary:
     name: str
     interval: str
     protocol: str
-    tiles: tuple[Tile, ...] = ()
     warnings: tuple[str, ...] = ()
     command: str = ""
 
@@ -115,8 +90,7 @@ def write_page(
             "Expected sections with keys of letters, digits, - and _, each of its own, "
             f"received {keys}."
         )
-    # A tile may name a section that this report does not have.
-    tiles = "".join(_tile(tile, linked=tile.key in keys) for tile in summary.tiles)
+    tiles = "".join(_tile(tile, s.key) for s in sections for tile in s.tiles)
     page = _PAGE.substitute(
         title=escape(title),
         style=_STYLE,
@@ -231,11 +205,10 @@ def _sound(sound: Sound) -> str:
     )
 
 
-def _tile(tile: Tile, *, linked: bool) -> str:
-    name = escape(tile.name)
-    name = f'<a href="#{tile.key}">{name}</a>' if linked else name
+def _tile(tile: Tile, key: str) -> str:
     return (
-        f'<li><span class="value">{escape(tile.value)}</span><span class="what">{name}</span>'
+        f'<li><span class="value">{escape(tile.value)}</span>'
+        f'<span class="what"><a href="#{key}">{escape(tile.name)}</a></span>'
         f'<span class="note">{escape(tile.note)}</span></li>'
     )
 

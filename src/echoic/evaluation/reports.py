@@ -14,16 +14,13 @@ from echoic.bundle.card import PROTOCOLS
 from echoic.evaluation.clips import Evaluation
 from echoic.evaluation.detection import StreamEvaluation
 from echoic.evaluation.endless import EndlessEvaluation
-from echoic.evaluation.page import Summary, Tile, write_page
-from echoic.evaluation.sections import Section, Sound
+from echoic.evaluation.page import Summary, write_page
+from echoic.evaluation.sections import Section, Sound, Tile
 
 Result = Evaluation | EndlessEvaluation | StreamEvaluation
 
 REPORT = "report.json"
 ARCHIVE = "data/speech_commands_test_set_v0.02"
-ROOM = 0.7
-"""Reverberation time (s) that stands for all at the head of a page."""
-
 PAIRS, FILES = 8, 3
 """Confusions in a report, and recordings of each that may be listened to."""
 
@@ -71,8 +68,7 @@ def write_report(
             plots.save(part.figure, folder / f"{part.key}.png")
     if not isinstance(result, Evaluation):
         return folder / REPORT
-    summary = _summary(model, result, parts)
-    return write_page(folder, title=model.name, summary=summary, sections=parts)
+    return write_page(folder, title=model.name, summary=_summary(model, result), sections=parts)
 
 
 def record(model: Bundle, result: Result) -> Bundle:
@@ -95,7 +91,7 @@ def _in_order(sections: Sequence[Section]) -> list[Section]:
 # --- the head of the page ----------------------------------------------------------------------
 
 
-def _summary(model: Bundle, result: Evaluation, sections: Sequence[Section]) -> Summary:
+def _summary(model: Bundle, result: Evaluation) -> Summary:
     report = result.report()
     low, high = report["interval"]
     side = report.get("split", "")
@@ -112,97 +108,9 @@ def _summary(model: Bundle, result: Evaluation, sections: Sequence[Section]) -> 
         name=f"of {report['n']:,} clips are right",
         interval=f"95 % interval {low:.1%} – {high:.1%}",
         protocol=f"Protocol `{protocol}`{of}: {where}.",
-        tiles=tuple(_tiles(report, {part.key: part.data for part in sections if part.data})),
         warnings=result.warnings,
         command=f"{command} --report FOLDER",
     )
-
-
-def _tiles(report: dict[str, Any], data: dict[str, Any]) -> list[Tile]:
-    """Pick what says most at a glance of what the sections have."""
-    tiles = []
-    if without := report.get("without_silence"):
-        tiles.append(
-            Tile(
-                value=f"{without['accuracy']:.1%}",
-                name="without silence",
-                note=f"{_interval(without)}, {without['n']:,} clips",
-                key="classes",
-            )
-        )
-    recalls = {
-        k: row["recall"] for k, row in report["classes"].items() if row["recall"] is not None
-    }
-    if len(recalls) > 1:
-        worst = min(recalls, key=lambda label: recalls[label])
-        tiles.append(
-            Tile(
-                value=f"{recalls[worst]:.1%}",
-                name=f"of “{worst}”, the hardest label",
-                note=f"of {report['classes'][worst]['n']:,} clips",
-                key="classes",
-            )
-        )
-    if speakers := data.get("speakers"):
-        tiles.append(
-            Tile(
-                value=f"{speakers['percentile_10']:.1%}",
-                name="or less for one speaker in ten",
-                note=f"{speakers['percentile_10_by_chance']:.1%} expected by chance alone",
-                key="speakers",
-            )
-        )
-    if calibration := data.get("calibration"):
-        tiles.append(
-            Tile(
-                value=f"{100 * calibration['expected_calibration_error']:.1f} points",
-                name="between sure and right",
-                note="expected calibration error",
-                key="calibration",
-            )
-        )
-    others = data.get("open_set") or {}
-    for key, kind in (("never_heard_in_training", "new words"), ("all", "other words")):
-        if row := others.get(key):
-            tiles.append(
-                Tile(
-                    value=f"{row['false_accept_rate']:.1%}",
-                    name=f"of {kind} accepted",
-                    note=f"where {others['recall']:.0%} of commands are; {row['n']:,} clips",
-                    key="open_set",
-                )
-            )
-            break
-    if unseen := (data.get("noise") or {}).get("unseen"):
-        tiles.append(
-            Tile(
-                value=f"{unseen['accuracy']:.1%}",
-                name="in noises never heard",
-                note=f"{_interval(unseen)}, mean of 20 to 0 dB",
-                key="noise",
-            )
-        )
-    rooms = {row["value"]: row for row in data.get("reverberation", {}).get("conditions", ())}
-    if room := rooms.get(ROOM):
-        tiles.append(
-            Tile(
-                value=f"{room['accuracy']:.1%}",
-                name="in a reverberant room",
-                note=f"{_interval(room)}, {ROOM:g} s",
-                key="reverberation",
-            )
-        )
-    if streams := (data.get("streaming") or {}).get("stream"):
-        accepts = streams.get("negatives", streams["all"])["false_accepts"]
-        tiles.append(
-            Tile(
-                value=f"{streams['all']['miss_rate']:.1%}",
-                name="of words in streams missed",
-                note=f"at {accepts['per_hour']:.1f} false accepts an hour",
-                key="streaming",
-            )
-        )
-    return tiles
 
 
 # --- sections that every page has --------------------------------------------------------------
@@ -266,7 +174,16 @@ def _streaming(model: Bundle) -> Section:
         return Section(key="streaming", title="In a stream", text=text, data=data)
     command = f"echoic evaluate models/{model.name}"
     rows: list[tuple[str, ...]] = []
+    tiles: tuple[Tile, ...] = ()
     if stream:
+        accepts = stream.get("negatives", stream["all"])["false_accepts"]
+        tiles = (
+            Tile(
+                value=f"{stream['all']['miss_rate']:.1%}",
+                name="of words in streams missed",
+                note=f"at {accepts['per_hour']:.1f} false accepts an hour",
+            ),
+        )
         text = (
             f"Words of `{stream['data']}` at known times, in noise, decided as the model's "
             "settings say. A word is missed if it is not detected by "
@@ -303,6 +220,7 @@ def _streaming(model: Bundle) -> Section:
         data=data,
         columns=columns if rows else (),
         rows=tuple(rows),
+        tiles=tiles,
     )
 
 

@@ -21,7 +21,7 @@ from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.augmentation import random_cuts, room_responses
 from echoic.bundle import Bundle
 from echoic.evaluation.clips import Evaluation, Progress, score
-from echoic.evaluation.sections import Section
+from echoic.evaluation.sections import Section, Tile
 from echoic.labels import BACKGROUND_NOISE, SILENCE
 from echoic.recognizer import Recognizer
 from echoic.speech_commands import Examples
@@ -47,6 +47,9 @@ PEAKS = (-40.0, -30.0, -20.0, -10.0, 0.0)
 
 TALKERS = 6
 """Clips that are heard at once in babble."""
+
+ROOM = 0.7
+"""The one of them that stands for all at the head of a page."""
 
 ROOMS = 64
 """Rooms of each reverberation time."""
@@ -273,6 +276,7 @@ def examine(
             column="reverberation time",
             axis="Reverberation time (s)",
             shown="{:g} s",
+            tiles=(_tile(scores["reverberation"][ROOM], "in a reverberant room", f"{ROOM:g} s"),),
         ),
         every.section(
             "shift",
@@ -403,7 +407,16 @@ class _Conditions:
         )
 
     def section(
-        self, key: str, title: str, scores: Scores, *, text: str, column: str, axis: str, shown: str
+        self,
+        key: str,
+        title: str,
+        scores: Scores,
+        *,
+        text: str,
+        column: str,
+        axis: str,
+        shown: str,
+        tiles: tuple[Tile, ...] = (),
     ) -> Section:
         """Tell of one sweep."""
         return Section(
@@ -420,6 +433,7 @@ class _Conditions:
                 *((shown.format(value), *self._cells(row)) for value, row in scores.items()),
             ),
             figure=self.figure({title: scores}, title=title, axis=axis, lowest=self.lowest),
+            tiles=tiles,
         )
 
     def _cells(self, row: dict[str, Any]) -> tuple[str, ...]:
@@ -446,8 +460,10 @@ def _noise_section(
         "over the clip, as in training. Each clip meets the same stretch of noise at every ratio. "
     )
     over = None
+    tiles: tuple[Tile, ...] = ()
     if unseen:
         over = {**_mean([kinds[kind] for kind in unseen], clean["n"]), "kinds": unseen}
+        tiles = (_tile(over, "in noises never heard", "mean of 20 to 0 dB"),)
         low, high = over["interval"]
         means_of = " and ".join((", ".join(unseen[:-1]), unseen[-1]) if unseen[1:] else unseen)
         text += (
@@ -497,6 +513,7 @@ def _noise_section(
         columns=("noise", *(f"{snr:g} dB" for snr in SNRS), "mean"),
         rows=(*rows, ("none (clean)", *("" for _ in SNRS), f"{clean['accuracy']:.1%}")),
         figure=every.figure(kinds, title="In noise", axis="Ratio of speech to noise (dB)"),
+        tiles=tiles,
     )
 
 
@@ -509,6 +526,11 @@ def _mean(kinds: Sequence[Scores], n: int) -> dict[str, Any]:
         "n": n,
         "interval": [round(low, 4), round(high, 4)],
     }
+
+
+def _tile(row: dict[str, Any], name: str, note: str) -> Tile:
+    low, high = row["interval"]
+    return Tile(value=f"{row['accuracy']:.1%}", name=name, note=f"{low:.1%} – {high:.1%}, {note}")
 
 
 def _point(row: dict[str, Any]) -> tuple[float, float, float]:

@@ -34,6 +34,25 @@ class Sound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One figure at a glance.
+
+    Attributes
+    ----------
+    value
+        The figure, already formatted.
+    name
+        What it is, a few words.
+    note
+        Its interval, or how many it is of; may be empty.
+    """
+
+    value: str
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """One part of a report.
 
@@ -53,6 +72,8 @@ class Section:
         The same as a picture; None where there is none.
     sounds
         Examples to listen to; empty where there are none.
+    tiles
+        What says most of it, for the head of a page; empty where nothing does.
     """
 
     key: str
@@ -63,3 +84,4 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     figure: Figure | None = None
     sounds: tuple[Sound, ...] = ()
+    tiles: tuple[Tile, ...] = ()
