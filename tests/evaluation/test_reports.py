@@ -119,6 +119,17 @@ def test_streams_that_were_measured_are_told(model, result, tmp_path):
     assert streaming == {"stream": STREAM, "endless": ENDLESS}
 
 
+def test_where_nothing_was_accepted_no_rate_is_claimed(model, result, tmp_path):
+    none = {"count": 0, "hours": 0.25, "per_hour": None, "interval": [0.0, 14.756]}
+    quiet = {**SCORE, "false_accepts": none}
+    stream = {**STREAM, "streams": {"20 dB": quiet}, "negatives": {"false_accepts": none}}
+    model.content["metrics"] |= {"stream": stream}
+    text = write_report(model, result, tmp_path).read_text(encoding="utf-8")
+    assert "at fewer than 14.8 false accepts an hour" in text
+    assert "0 in 0.25 h" in text
+    assert "0.0 (" not in text
+
+
 def test_streams_that_were_not_measured_name_the_command(model, result, tmp_path):
     text = write_report(model, result, tmp_path).read_text(encoding="utf-8")
     assert "echoic evaluate models/tiny --stream" in text

@@ -181,7 +181,7 @@ def _streaming(model: Bundle) -> Section:
             Tile(
                 value=f"{stream['all']['miss_rate']:.1%}",
                 name="of words in streams missed",
-                note=f"at {accepts['per_hour']:.1f} false accepts an hour",
+                note=f"at {_per_hour(accepts)} false accepts an hour",
             ),
         )
         text = (
@@ -227,9 +227,10 @@ def _streaming(model: Bundle) -> Section:
 def _stream_cells(row: dict[str, Any]) -> tuple[str, ...]:
     accepts = row["false_accepts"]
     low, high = accepts["interval"]
+    interval = f" ({low:.1f} – {high:.1f})" if accepts["count"] else ""
     fired = (
         f"{accepts['count']:,} in {accepts['hours']:.2f} h",
-        f"{accepts['per_hour']:.1f} ({low:.1f} – {high:.1f})",
+        f"{_per_hour(accepts)}{interval}",
     )
     if "words" not in row:
         return (*("–" for _ in range(5)), *fired)
@@ -242,6 +243,13 @@ def _stream_cells(row: dict[str, Any]) -> tuple[str, ...]:
         *("–" if delay[k] is None else f"{delay[k]:.2f} s" for k in ("median", "p95")),
         *fired,
     )
+
+
+def _per_hour(accepts: dict[str, Any]) -> str:
+    """Tell a rate; where nothing was accepted, only the one that can be excluded."""
+    if accepts["count"]:
+        return f"{accepts['per_hour']:.1f}"
+    return f"fewer than {accepts['interval'][1]:.1f}"
 
 
 def _interval(row: dict[str, Any]) -> str:
