@@ -524,6 +524,68 @@ class TestConfig:
         assert (np.count_nonzero(responses, axis=1) > 100).all()
 
 
+# --- another voice
+
+
+def test_a_mixup_is_heard_and_answered_in_the_same_shares():
+    tones = 0.2 * np.sin(2 * np.pi * np.arange(8)[:, None] * np.arange(4000) / 40)  # orthogonal
+    given = tones.astype(np.float32)[1:]
+    answers = np.eye(7, dtype=np.float32)
+    mixed, probabilities = augmentation.mixup(given, answers, probability=1, rng=seeded())
+    heard = mixed @ given.T / np.square(given).sum(axis=1)
+    np.testing.assert_allclose(heard, probabilities, atol=1e-4)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    own = np.diag(probabilities)
+    assert (own >= 0.5).all()
+    assert (own < 1).sum() >= 5  # a clip may be its own partner
+
+
+def test_a_mixup_makes_the_other_as_loud_as_the_clip():
+    tones = np.sin(2 * np.pi * np.array([[1], [2]]) * np.arange(4000) / 40)
+    given = (tones * [[0.5], [0.005]]).astype(np.float32)
+    answers = np.eye(2, dtype=np.float32)
+    for seed in range(8):
+        mixed, probabilities = augmentation.mixup(given, answers, probability=1, rng=seeded(seed))
+        heard = np.abs(mixed @ tones.T)
+        np.testing.assert_allclose(
+            heard / heard.sum(axis=1, keepdims=True), probabilities, atol=1e-3
+        )
+
+
+def test_a_mixup_with_silence_leaves_the_clip_finite():
+    given = np.concatenate([clips(1), np.zeros((1, 4000), np.float32)])
+    answers = np.eye(2, dtype=np.float32)
+    for seed in range(8):
+        mixed, _ = augmentation.mixup(given, answers, probability=1, rng=seeded(seed))
+        assert np.isfinite(mixed).all()
+        assert not mixed[1].any()
+
+
+@pytest.mark.parametrize(("probability", "least", "most"), [(0, 0, 0), (0.3, 500, 700)])
+def test_the_probability_of_a_mixup_is_the_part_of_the_clips_that_change(probability, least, most):
+    given, answers = clips(2000, n=100), np.eye(2000, dtype=np.float32)
+    mixed, _ = augmentation.mixup(given, answers, probability=probability, rng=seeded())
+    assert least <= (mixed != given).any(axis=1).sum() <= most
+    assert not np.shares_memory(mixed, given)
+
+
+def test_in_babble_all_talk_equally_loud_at_one_level():
+    tones = np.sin(2 * np.pi * np.array([[100], [200], [400], [800]]) * np.arange(4000) / 4000)
+    loud = (tones * [[0.5], [0.05], [0.2], [0.01]]).astype(np.float32)
+    result = augmentation.babble(loud, talkers=4, rng=seeded())
+    assert (result.shape, result.dtype) == ((4000,), np.float32)
+    assert 20 * np.log10(result.std()) == pytest.approx(-20, abs=0.01)
+    power = np.abs(np.fft.rfft(result))[[100, 200, 400, 800]]
+    np.testing.assert_allclose(power / power.max(), 1, atol=0.01)
+
+
+def test_a_talker_says_one_clip_after_the_other():
+    result = augmentation.babble(clips(6), talkers=2, rng=seeded())
+    assert result.shape == (3 * 4000,)
+    np.testing.assert_array_equal(result, augmentation.babble(clips(6), talkers=2, rng=seeded()))
+    assert np.isfinite(augmentation.babble(clips(2) * [[1], [0]], talkers=2, rng=seeded())).all()
+
+
 # --- synthetic noise
 
 
@@ -574,6 +636,7 @@ class TestMilder:
     def test_half_strength_is_between(self):
         full, half = AugmentationConfig(), AugmentationConfig().milder(0.5)
         assert half.noise_probability == full.noise_probability / 2
+        assert replace(full, mixup_probability=0.4).milder(0.5).mixup_probability == 0.2
         assert half.gain == (full.gain[0] / 2, full.gain[1] / 2)
         assert half.snr == full.snr
         assert (half.time_mask, half.frequency_mask) == (6, 4)

@@ -126,13 +126,33 @@ def test_a_batch_depends_on_its_key_alone(feed):
     assert not np.array_equal(x, other)
 
 
-def test_a_batch_has_coefficients_and_one_hot_answers(feed):
-    x, y = feed.batch(feed.epoch(0)[0], 0, 0)
+def test_a_batch_has_coefficients_and_smoothed_answers(feed):
+    indices = feed.epoch(0)[0]
+    x, y = feed.batch(indices, 0, 0)
     config = feed.recipe.features
     assert x.shape == (feed.recipe.training.batch_size, 50, config.n_mfcc)
     assert (x.dtype, y.dtype) == (np.float32, np.float32)
     assert y.shape == (len(x), 1, len(feed.split.labels))
-    assert (y.sum(axis=-1) == 1).all()
+    expected = 0.9 * np.eye(y.shape[-1])[feed.split.targets_of(indices)] + 0.1 / y.shape[-1]
+    np.testing.assert_allclose(y[:, 0], expected, rtol=1e-6)
+
+
+def test_answers_are_mixed_as_the_clips_are(feed):
+    mixed_recipe = dataclasses.replace(
+        feed.recipe,
+        augmentation=dataclasses.replace(feed.recipe.augmentation, mixup_probability=1.0),
+        training=dataclasses.replace(feed.recipe.training, word_loss=0.5, label_smoothing=0.0),
+    )
+    mixed_feed = Feed(feed.split, mixed_recipe)
+    indices = np.arange(0, len(feed.split.clips), len(feed.split.clips) // 16)
+    _, y = mixed_feed.batch(indices, 0)
+    n = len(feed.split.labels)
+    labels, words = y[:, 0, :n], y[:, 0, n:]
+    np.testing.assert_allclose(y.sum(axis=-1), 2, rtol=1e-6)  # one label, one word
+    own = np.arange(len(indices)), feed.split.targets[indices]
+    assert (labels[own] >= 0.5).all()
+    assert ((words > 0).sum(axis=1) == 2).sum() > len(indices) / 2
+    assert (np.sort(words, axis=1)[:, -1] >= 0.5).all()
 
 
 def test_clips_in_a_row_are_heard_as_one_stream(feed):
@@ -259,9 +279,7 @@ def test_the_loss_equals_keras_own():
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((4, 9, 3)).astype(np.float32)
     y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    crossentropy = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=config.label_smoothing
-    )
+    crossentropy = keras.losses.CategoricalCrossentropy(from_logits=True)
     expected = crossentropy(y, logits[:, -1])
     np.testing.assert_allclose(loss(y[:, None], logits), expected, rtol=1e-6)
     np.testing.assert_allclose(loss(y[:, None], logits[:, -1]), expected, rtol=1e-6)

@@ -2,10 +2,10 @@
 
 Every transformation takes a batch and a random generator and gives a new batch; the same seed
 gives the same result. Those on waveforms, (batch, samples) float32, happen in the order in which
-the world does them: the speaker (speed), the moment (shift), the room (reverberate), the place
-(add_noise), the gain. Those on log-mel spectrograms, (batch, frames, n_mels) in decibels, stand
-for the microphone (channel: a filter is an addition in decibels) and for what may be missing
-(mask).
+the world does them: another voice (mixup), the speaker (speed), the moment (shift), the room
+(reverberate), the place (add_noise), the gain. Those on log-mel spectrograms, (batch, frames,
+n_mels) in decibels, stand for the microphone (channel: a filter is an addition in decibels) and
+for what may be missing (mask).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class AugmentationConfig:
 
     Attributes
     ----------
+    mixup_probability
+        Part of the clips through which another clip is heard.
     speed_probability, speed
         Part of the clips that are played faster or slower, and by which factors.
     shift
@@ -52,6 +54,7 @@ class AugmentationConfig:
         Number of masks in frequency, and the widest (mel bands).
     """
 
+    mixup_probability: float = 0.0
     speed_probability: float = 0.5
     speed: Range = (0.85, 1.15)
     shift: float = 0.1
@@ -80,6 +83,7 @@ class AugmentationConfig:
         low, high = self.gain
         return replace(
             self,
+            mixup_probability=strength * self.mixup_probability,
             speed_probability=strength * self.speed_probability,
             reverberation_probability=strength * self.reverberation_probability,
             noise_probability=strength * self.noise_probability,
@@ -118,7 +122,7 @@ class AugmentationConfig:
                 raise ValueError(
                     f"Expected AugmentationConfig.{name} of at least 0, received {value}."
                 )
-        for name in ("speed", "reverberation", "noise", "bandwidth"):
+        for name in ("mixup", "speed", "reverberation", "noise", "bandwidth"):
             value = getattr(self, f"{name}_probability")
             if not 0 <= value <= 1:
                 raise ValueError(
@@ -138,7 +142,7 @@ def augment_waveforms(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Apply all transformations of waveforms, in the order of the world; same shape and dtype."""
+    """Apply what happens to a clip alone, in the order of the world; same shape and dtype."""
     w = speed(waveforms, config.speed, probability=config.speed_probability, rng=rng)
     w = shift(w, round(config.shift * sample_rate), rng=rng)
     w = reverberate(
@@ -151,6 +155,26 @@ def augment_waveforms(
     if noises:
         w = add_noise(w, noises, config.snr, probability=config.noise_probability, rng=rng)
     return gain(w, config.gain, rng=rng)
+
+
+def mixup(
+    waveforms: Array, answers: Array, *, probability: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Let another clip of the batch be heard through some of the clips, and in their answers.
+
+    Mixup (Zhang et al. 2018) of waveforms: the other has a share of up to a half, evenly. It is
+    first made as loud as the clip it joins, so that the share says how much is heard of each
+    (Tokozume et al. 2018). ``answers`` are probabilities, (batch, n).
+    """
+    chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
+    others = rng.integers(len(waveforms), size=len(chosen))
+    shares = rng.uniform(0, 0.5, (len(chosen), 1)).astype(np.float32)
+    levels = np.sqrt(_power(waveforms[chosen]) / (_power(waveforms[others]) + 1e-12))
+    mixed, mixed_answers = waveforms.copy(), answers.copy()
+    joining = waveforms[others] * levels.astype(np.float32)[:, None]
+    mixed[chosen] += shares * (joining - waveforms[chosen])
+    mixed_answers[chosen] += shares * (answers[others] - answers[chosen])
+    return mixed, mixed_answers
 
 
 def speed(
@@ -323,6 +347,18 @@ def synthetic_noise(n: int, *, sample_rate: int, rng: np.random.Generator) -> Ar
         swell = np.sin(np.pi * rng.uniform(0.3, 2) * seconds) ** 2
         noise += rng.uniform(0.5, 4) * tone * swell / tone.std()
     return (0.1 * noise / noise.std()).astype(np.float32)
+
+
+def babble(clips: Array, *, talkers: int, rng: np.random.Generator) -> Array:
+    """Let several talk at once, at a level of -20 dBFS.
+
+    The clips, (talkers * k, samples), are k for each talker, one after the other, all equally
+    loud, from a random moment on: shape (k * samples,).
+    """
+    levels = np.maximum(np.sqrt(_power(clips)), 1e-4).astype(np.float32)
+    said = (clips / levels[:, None]).reshape(talkers, -1)
+    total = np.sum([np.roll(talk, rng.integers(len(talk))) for talk in said], axis=0)
+    return np.asarray(0.1 * total / total.std(), dtype=np.float32)
 
 
 def gain(waveforms: Array, decibels: Range, *, rng: np.random.Generator) -> Array:

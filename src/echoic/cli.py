@@ -566,8 +566,8 @@ def evaluate(
         else:
             result = evaluation.evaluate_split(bundle, data, split=side, on_progress=progress)
     page = None
+    sections: list[evaluation.Section] = []
     if report:
-        sections: list[evaluation.Section] = []
         if isinstance(result, evaluation.Evaluation):
             sections += evaluation.diagnose(bundle, result)
             with _bar("clips in other conditions") as progress:
@@ -576,7 +576,7 @@ def evaluate(
                 )
         page = evaluation.write_report(bundle, result, report, sections=sections)
     if record:
-        evaluation.record(bundle, result)
+        evaluation.record(bundle, result, sections=sections, limit=limit)
     if as_json:
         _print_json({"model": bundle.name, **result.report()})
     elif isinstance(result, evaluation.StreamEvaluation):

@@ -12,7 +12,7 @@ from echoic import audio, plots
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
 from echoic.evaluation import Evaluation, Section, Tile, write_report
-from echoic.evaluation.reports import FILES, PAIRS
+from echoic.evaluation.reports import FILES, PAIRS, record
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 SCORE = {"words": 460, "miss_rate": 0.1, "miss_rate_interval": [0.08, 0.13], "wrong_words": 3}
@@ -163,3 +163,21 @@ def test_without_figures_at_a_glance_there_is_no_list_of_them(model, result, tmp
     sections = [section("speakers"), section("noise")]
     text = write_report(model, result, tmp_path, sections=sections).read_text(encoding="utf-8")
     assert '<ul class="tiles">' not in text
+
+
+@pytest.mark.parametrize(("limit", "which"), [(400, "400 of the spoken"), (None, "all spoken")])
+def test_the_head_of_a_report_is_kept_in_the_card(tiny_copy, result, limit, which):
+    bundle = Bundle.load(tiny_copy)
+    tile = Tile(value="12.3%", name="of clips in noise", note="of 400")
+    sections = [section("noise_", tiles=(tile,)), section("headless")]
+    recorded = record(bundle, result, sections=sections, limit=limit)
+    figures = recorded.metrics["hash-split validation"]
+    head = {"section": "noise_", "value": "12.3%", "name": "of clips in noise", "note": "of 400"}
+    assert figures["report"] == {"limit": limit, "heads": [head]}
+    card = (tiny_copy / "README.md").read_text(encoding="utf-8")
+    assert "| noise_ | **12.3%** | of clips in noise | of 400 |" in card
+    assert which in card
+    assert ("--split validation --report report/ --limit 400" in card) == bool(limit)
+    # Measured again without a report, it has none.
+    assert "report" not in record(recorded, result).metrics["hash-split validation"]
+    assert "What its report says" not in (tiny_copy / "README.md").read_text(encoding="utf-8")

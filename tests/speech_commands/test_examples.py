@@ -703,3 +703,14 @@ def test_training_hears_computed_noises_and_nobody_else_does(sample):
     assert len(more["training"]) == len(plain["training"]) + 3
     assert len(more["validation"]) == len(plain["validation"])
     assert len(more["testing"]) == len(plain["testing"])
+
+
+def test_training_hears_babble_of_its_own_clips_and_nobody_else_does(sample):
+    config = DataConfig(babble_noises=2)
+    for side in SPEAKERS:
+        plain, more = (load(sample, c, side).noises for c in (DataConfig(), config))
+        assert len(more) == len(plain) + (2 if side == "training" else 0)
+    babbles, again = (load(sample, config, "training").noises[-2:] for _ in range(2))
+    np.testing.assert_array_equal(babbles, again)
+    assert [len(noise) for noise in babbles] == [160_000, 160_000]
+    assert not np.array_equal(*babbles)

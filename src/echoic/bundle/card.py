@@ -33,6 +33,7 @@ def render(content: dict[str, Any]) -> str:
             *_header(content),
             *_introduction(content),
             *_figures(content),
+            *_report(content),
             *_files(content),
             *_streams(content),
             *_training(content),
@@ -163,6 +164,33 @@ def _figures(content: dict[str, Any]) -> list[str]:
             f"| {label} | {row['n']:,} | {_percent(row['recall'])} | {_percent(row['precision'])} |"
         )
     return [*lines, "", "![Confusion matrix](confusion.png)", ""]
+
+
+def _report(content: dict[str, Any]) -> list[str]:
+    """What stood at the head of a report."""
+    lines: list[str] = []
+    for protocol, figures in _on_clips(content).items():
+        if not (report := figures.get("report")):
+            continue
+        limit = report["limit"]
+        which = f"{limit:,} of the" if limit else "all"
+        command = f"{_command(content, protocol)} --report report/"
+        lines += [
+            "## What its report says",
+            "",
+            f"On `{protocol}`; other conditions on {which} spoken clips.",
+            "",
+            "| | figure | what it is | |",
+            "|---|---:|---|---|",
+            *(
+                f"| {row['section']} | **{row['value']}** | {row['name']} | {row['note']} |"
+                for row in report["heads"]
+            ),
+            "",
+            f"    {command}{f' --limit {limit}' if limit else ''}",
+            "",
+        ]
+    return lines
 
 
 def _files(content: dict[str, Any]) -> list[str]:

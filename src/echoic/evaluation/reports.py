@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,10 +72,24 @@ def write_report(
     return write_page(folder, title=model.name, summary=_summary(model, result), sections=parts)
 
 
-def record(model: Bundle, result: Result) -> Bundle:
-    """Write the figures into the model's folder, its card and its pictures."""
+def record(
+    model: Bundle, result: Result, *, sections: Sequence[Section] = (), limit: int | None = None
+) -> Bundle:
+    """Write the figures into the model's folder, its card and its pictures.
+
+    Of the sections of a report, those of `examine` heard on ``limit`` clips, what stands at the
+    head of its page is kept beside the figures.
+    """
     _draw(model, result, model.path)
-    return bundles.record(model, result.report())
+    figures = result.report()
+    if sections:
+        heads = [
+            {"section": section.title, **dataclasses.asdict(tile)}
+            for section in sections
+            for tile in section.tiles
+        ]
+        figures["report"] = {"limit": limit, "heads": heads}
+    return bundles.record(model, figures)
 
 
 def _draw(model: Bundle, result: Result, folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from echoic import audio, metrics, plots
+from echoic import audio, augmentation, metrics, plots
 from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.augmentation import random_cuts, room_responses
 from echoic.bundle import Bundle
@@ -159,12 +159,8 @@ def babble(examples: Examples, number: int, *, rng: np.random.Generator) -> Wave
         raise ValueError(
             f"Expected spoken clips of another label than that of example {number}, received none."
         )
-    total = np.zeros(examples.waveforms.shape[1], dtype=np.float32)
-    for other in rng.choice(others, TALKERS):
-        talker = examples.waveforms[other]
-        level = max(float(np.sqrt(np.mean(np.square(talker)))), 1e-4)
-        total += np.roll(talker, rng.integers(len(talker))) / level
-    return total
+    talk = examples.waveforms[rng.choice(others, TALKERS)]
+    return augmentation.babble(talk, talkers=TALKERS, rng=rng)
 
 
 def unseen_recordings(

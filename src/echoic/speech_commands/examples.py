@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic import audio
-from echoic.augmentation import random_cuts, synthetic_noise
+from echoic.augmentation import babble, random_cuts, synthetic_noise
 from echoic.labels import SILENCE, UNKNOWN, vocabulary
 from echoic.speech_commands.splits import (
     Clip,
@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 SILENT, FORGED = -1, -2
 """What `Split.draw` says in place of a clip's index."""
+
+TALKERS = 6
+"""How many talk at once in `DataConfig.babble_noises`."""
 
 MOST_DAMAGED = 0.005
 """Part of the files that may be damaged before a run stops."""
@@ -63,6 +66,9 @@ class DataConfig:
         like a command is none.
     synthetic_noises
         Number of computed noises, ten seconds each, that training hears beside the recorded ones.
+    babble_noises
+        Number of noises, ten seconds each, made of six training clips at a time: people who talk
+        all at once, of whom nobody is meant.
     unseen_words
         Words kept out altogether, so that rejection of words never heard can be measured.
     unseen_noises
@@ -78,6 +84,7 @@ class DataConfig:
     silence_fraction: float = 0.1
     forged_fraction: float = 0.0
     synthetic_noises: int = 0
+    babble_noises: int = 0
     unseen_words: tuple[str, ...] = ()
     unseen_noises: tuple[str, ...] = ()
     lossy_noise: bool = False
@@ -315,7 +322,9 @@ def load(
     n_samples = round(config.clip_seconds * audio.SAMPLE_RATE)
     clips, waveforms, damaged = _read_all(clips, n_samples)
     targets = [labels.index(c.word if c.word in labels else UNKNOWN) for c in clips]
-    noises = _noises(root, config, split) if SILENCE in labels else ()
+    noises = _noises(root, config, split) if SILENCE in labels else []
+    if SILENCE in labels and split == "training":
+        noises += _babble(waveforms, config)
     if SILENCE in labels and not noises:
         logger.warning("No background noise in %s: there will be no examples of silence.", root)
     return Split(
@@ -449,3 +458,13 @@ def _noises(root: Path, config: DataConfig, split: SplitName) -> list[Waveform]:
             for _ in range(config.synthetic_noises)
         ]
     return noises
+
+
+def _babble(waveforms: npt.NDArray[np.int16], config: DataConfig) -> list[Waveform]:
+    """Return noises of many who talk at once, made of clips: (clips, samples)."""
+    rng = np.random.default_rng(1)
+    clips_each = round(10 / config.clip_seconds)
+    drawn = (
+        rng.integers(len(waveforms), size=TALKERS * clips_each) for _ in range(config.babble_noises)
+    )
+    return [babble(audio.to_float32(waveforms[i]), talkers=TALKERS, rng=rng) for i in drawn]

@@ -33,8 +33,10 @@ class Feed:
     """Turns one side of a data set into batches of (coefficients, answers).
 
     A row of a batch is ``training.context`` clips played without a pause, so that a network learns
-    to hear a word after another as well as after nothing. The answers are one-hot; a ``teacher``
-    hears what the network hears and has a say of ``training.teacher_weight`` in the labels.
+    to hear a word after another as well as after nothing. The answers are one-hot but for
+    ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`); a
+    ``teacher`` hears what the network hears and has a say of ``training.teacher_weight`` in the
+    labels.
     """
 
     def __init__(self, split: sc.Split, recipe: Recipe, *, teacher: Teacher | None = None) -> None:
@@ -63,9 +65,17 @@ class Feed:
         augment = strong if epoch < recipe.training.epochs else mild
         context = recipe.training.context
         block = max(BLOCK // context, 1) * context
-        coefficients, targets = [], []
+        coefficients, answers = [], []
         for start in range(0, len(indices), block):
-            waveforms, block_targets = self.split.take(indices[start : start + block], rng)
+            part = indices[start : start + block]
+            waveforms, targets = self.split.take(part, rng)
+            truth = self._answers(
+                targets, self.split.words_of(part), smoothing=recipe.training.label_smoothing
+            )
+            if augment.mixup_probability:
+                waveforms, truth = augmentation.mixup(
+                    waveforms, truth, probability=augment.mixup_probability, rng=rng
+                )
             waveforms = augmentation.augment_waveforms(
                 waveforms,
                 augment,
@@ -83,14 +93,13 @@ class Feed:
             )
             heard = features.cepstrum(log_mels, recipe.features)
             coefficients.append(heard.reshape(len(played), -1, recipe.features.n_mfcc))
-            targets.append(block_targets)
-        rows = np.concatenate(coefficients)
-        answers = self._answers(np.concatenate(targets), self.split.words_of(indices))
+            answers.append(truth)
+        rows, taught = np.concatenate(coefficients), np.concatenate(answers)
         if self.teacher:
-            weight, labels = recipe.training.teacher_weight, answers[:, : len(self.split.labels)]
+            weight, labels = recipe.training.teacher_weight, taught[:, : len(self.split.labels)]
             said = self.teacher(rows.reshape(len(indices), -1, rows.shape[-1]))
             labels += weight * (said - labels)
-        return rows, answers.reshape(-1, context, answers.shape[-1])
+        return rows, taught.reshape(-1, context, taught.shape[-1])
 
     def clean(self, examples: sc.Examples) -> Batch:
         """Features of fixed examples as they are, each alone, without augmentation."""
@@ -140,12 +149,21 @@ class Feed:
         return self.split.n_words if self.recipe.training.word_loss else 0
 
     def _answers(
-        self, targets: npt.NDArray[np.int64], words: npt.NDArray[np.int64]
+        self,
+        targets: npt.NDArray[np.int64],
+        words: npt.NDArray[np.int64],
+        *,
+        smoothing: float = 0.0,
     ) -> npt.NDArray[np.float32]:
-        """One-hot label and one-hot word side by side, (n, labels + words)."""
-        labels = np.eye(len(self.split.labels), dtype=np.float32)[targets]
+        """One-hot label and one-hot word side by side, (n, labels + words), each smoothed."""
+        labels = _smooth(np.eye(len(self.split.labels), dtype=np.float32)[targets], smoothing)
         if not self.n_words:
             return labels
         # The row past the last word has no one: a clip whose word nobody asks for.
         one_hot = np.eye(self.n_words + 1, self.n_words, dtype=np.float32)[words]
-        return np.concatenate([labels, one_hot], axis=1)
+        return np.concatenate([labels, _smooth(one_hot, smoothing)], axis=1)
+
+
+def _smooth(one_hot: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
+    """Give every class its part of a share of the probability (Szegedy et al. 2016)."""
+    return (1 - share) * one_hot + np.float32(share / one_hot.shape[1])

@@ -32,7 +32,7 @@ class TrainingConfig:
     clip_norm
         Largest norm of a step's gradient: the cure for gradients that explode.
     label_smoothing
-        Part of the probability that every label shares.
+        Part of the true answer's probability that every label shares; a teacher's stay as they are.
     finish_epochs, finish_learning_rate, finish_strength
         Epochs after those, from this rate to zero along another cosine, with augmentation of this
         strength (`AugmentationConfig.milder`): what the hard examples blurred becomes sharp again.

@@ -64,11 +64,7 @@ def clip_loss(config: TrainingConfig, *, n_labels: int) -> Callable[[Any, Any], 
     """
 
     def crossentropy(y_true: Any, logits: Any) -> Any:
-        return ops.mean(
-            keras.losses.categorical_crossentropy(
-                y_true, logits, from_logits=True, label_smoothing=config.label_smoothing
-            )
-        )
+        return ops.mean(keras.losses.categorical_crossentropy(y_true, logits, from_logits=True))
 
     def loss(y_true: Any, logits: Any) -> Any:
         logits = _of_each_clip(logits, y_true)[:, :, -config.supervised_steps :]
