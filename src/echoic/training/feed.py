@@ -107,7 +107,7 @@ class Feed:
             features.mfcc(examples.waveforms[i : i + BLOCK], self.recipe.features)
             for i in range(0, len(examples), BLOCK)
         ]
-        nothing = np.full(len(examples), self.n_words)
+        nothing = np.full(len(examples), -1)
         return np.concatenate(blocks), self._answers(examples.targets, nothing)[:, None]
 
     def statistics(self, *, batches: int = 16) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -159,11 +159,11 @@ class Feed:
         labels = _smooth(np.eye(len(self.split.labels), dtype=np.float32)[targets], smoothing)
         if not self.n_words:
             return labels
-        # The row past the last word has no one: a clip whose word nobody asks for.
+        # The last row, that of -1, has no one: a clip whose word nobody asks for.
         one_hot = np.eye(self.n_words + 1, self.n_words, dtype=np.float32)[words]
         return np.concatenate([labels, _smooth(one_hot, smoothing)], axis=1)
 
 
 def _smooth(one_hot: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
     """Give every class its part of a share of the probability (Szegedy et al. 2016)."""
-    return (1 - share) * one_hot + np.float32(share / one_hot.shape[1])
+    return (1 - share) * one_hot + share * one_hot.mean(axis=1, keepdims=True)

@@ -341,8 +341,8 @@ def train(
     work = out / ".training"
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
-        "teachers": [bundles.Bundle.load(model).name for model in teachers],
-        "init": bundles.Bundle.load(init).name if init else None,
+        "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
+        "init": bundles.Bundle.load(init).path.resolve().name if init else None,
     }
     begin = {**recipe.to_dict(), "inputs": inputs}
     _prepare(out, work, begin, resume=resume, overwrite=overwrite)

@@ -51,7 +51,8 @@ def _network(bundle: Bundle, recipe: Recipe) -> Any:
                 f"received {theirs}."
             )
     network = bundle.keras_model()
-    # What is compiled here, on one thread, is only called on the others.
+    # What is compiled here, on one thread, for batches of this shape, is only called on the others.
     frames = recipe.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
-    network.predict_on_batch(np.zeros((1, frames, recipe.features.n_mfcc), dtype=np.float32))
+    shape = (recipe.training.batch_size, frames, recipe.features.n_mfcc)
+    network.predict_on_batch(np.zeros(shape, dtype=np.float32))
     return network
