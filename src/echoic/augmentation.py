@@ -167,7 +167,8 @@ def mixup(
     (Tokozume et al. 2018). ``answers`` are probabilities, (batch, n).
     """
     chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
-    others = rng.integers(len(waveforms), size=len(chosen))
+    n = len(waveforms)
+    others = (chosen + rng.integers(1, max(n, 2), len(chosen))) % n  # never itself
     shares = rng.uniform(0, 0.5, (len(chosen), 1)).astype(np.float32)
     levels = np.sqrt(_power(waveforms[chosen]) / (_power(waveforms[others]) + 1e-12))
     mixed, mixed_answers = waveforms.copy(), answers.copy()

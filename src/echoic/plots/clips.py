@@ -223,7 +223,8 @@ def augmented(
 ) -> Figure:
     """Draw each transformation of an `AugmentationConfig` alone, applied to a recording.
 
-    Those that a probability governs are applied for certain. The noise is white.
+    Those that a probability governs are applied for certain. The noise is white, the other voice
+    of a mixup is the recording itself, backwards.
 
     Raises
     ------
@@ -238,8 +239,10 @@ def augmented(
     bands = features.band_frequencies(feature_config)
     rng = np.random.default_rng(seed)
     noise = rng.uniform(-0.5, 0.5, 10 * rate).astype(np.float32)
+    both = np.concatenate([waveform, waveform[:, ::-1]])
     waveforms = {
         "as it is": waveform,
+        "another voice": a.mixup(both, np.eye(2, dtype=np.float32), probability=1, rng=rng)[0],
         "speed": a.speed(waveform, config.speed, probability=1, rng=rng),
         "shift": a.shift(waveform, round(config.shift * rate), rng=rng),
         "reverberation": a.reverberate(
