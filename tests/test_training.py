@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,8 +40,8 @@ def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(nam
     assert recipe.data.labels[:2] == ("_silence_", "_unknown_")
 
 
-def test_the_seven_recipes_ship():
-    names = ["attention", "bag", "crnn", "gru", "lstm", "rnn", "small"]
+def test_the_eight_recipes_ship():
+    names = ["attention", "bag", "crnn", "gru", "lstm", "rnn", "small", "taught"]
     assert training.recipe_names() == names
 
 
@@ -54,7 +53,7 @@ def test_a_recipe_that_has_a_base_changes_only_what_it_names():
 
 def test_streamable_recipes_are_the_causal_ones():
     streamable = {n for n in training.recipe_names() if Recipe.load(n).model.streamable}
-    assert streamable == {"crnn", "gru", "lstm", "rnn", "small"}
+    assert streamable == {"crnn", "gru", "lstm", "rnn", "small", "taught"}
 
 
 def test_overrides_are_toml_values_or_bare_words():
@@ -104,7 +103,9 @@ def test_a_wrong_override_says_what_is_wrong(override, message):
 
 
 def test_a_recipe_that_is_not_there_or_not_toml(tmp_path):
-    with pytest.raises(FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn, small"):
+    with pytest.raises(
+        FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn, small, taught"
+    ):
         Recipe.load("transformer")
     broken = tmp_path / "broken.toml"
     broken.write_text("[training\n")
@@ -197,28 +198,6 @@ def test_the_second_task_names_the_word(feed):
     first, last = (names.index(feed.split.clips[i].word) for i in indices[:2])
     assert words.argmax(axis=1).tolist() == [first, last, len(names), len(names) + 1]
     assert [feed.split.labels[i] for i in labels.argmax(axis=1)[2:]] == ["_silence_", "_unknown_"]
-
-
-def test_nobody_asks_for_the_name_of_a_rare_word(feed, monkeypatch):
-    counts = Counter(clip.word for clip in feed.split.clips)
-    names = sorted(counts)
-    rarest = min(counts, key=counts.__getitem__)
-    threshold = (counts[rarest] + 0.5) / len(feed.split.clips)
-    monkeypatch.setattr(examples, "RARE", threshold)
-    split = dataclasses.replace(feed.split)  # counts afresh
-    common = [name for name in names if counts[name] > counts[rarest]]
-    assert split.n_words == len(common) + 2 < len(names) + 2
-    training_config = dataclasses.replace(feed.recipe.training, word_loss=0.5)
-    words_feed = Feed(split, dataclasses.replace(feed.recipe, training=training_config))
-    indices = np.arange(len(split.clips))
-    _, y = words_feed.batch(indices, 0)
-    words = y[:, 0, len(split.labels) :]
-    for clip, row in zip(split.clips, words, strict=True):
-        if clip.word in common:
-            assert row.argmax() == common.index(clip.word)
-            assert row.sum() == pytest.approx(1)
-        else:
-            assert not row.any()
 
 
 def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):

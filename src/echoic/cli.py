@@ -455,7 +455,7 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the model in --out.")] = False,
 ) -> None:
-    """Train a model. Recipes: attention, bag, crnn, gru, lstm, rnn, small."""
+    """Train a model. Recipes: attention, bag, crnn, gru, lstm, rnn, small, taught."""
     _import_tensorflow()
     from echoic import training
 

@@ -34,9 +34,6 @@ logger = logging.getLogger(__name__)
 SILENT, FORGED = -1, -2
 """What `Split.draw` says in place of a clip's index."""
 
-RARE = 0.001
-"""Part of the recordings below which `Split.words_of` has no name for a word."""
-
 TALKERS = 6
 """How many talk at once in `DataConfig.babble_noises`."""
 
@@ -216,28 +213,25 @@ class Split:
         return targets
 
     @cached_property
-    def _kinds(self) -> tuple[int, npt.NDArray[np.int64]]:
-        """How many words are common, and the index of each clip's among them: -1 of a rare one."""
-        words = [clip.word for clip in self.clips]
-        _, index, counts = np.unique(words, return_inverse=True, return_counts=True)
-        common = counts >= RARE * len(words)
-        kinds = np.where(common, np.cumsum(common) - 1, -1)
-        return int(common.sum()), kinds[index]
+    def _words(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        """The words of the recordings, and the index of each clip's among them."""
+        words, index = np.unique([clip.word for clip in self.clips], return_inverse=True)
+        return tuple(words.tolist()), index.astype(np.int64)
 
     @property
     def n_words(self) -> int:
         """How many kinds `words_of` tells apart."""
-        return self._kinds[0] + 2
+        return len(self._words[0]) + 2
 
     def words_of(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Tell which word each example is, (n,): first the common ones, then silence, then forged.
+        """Tell which word each example is, unknown ones by name; silence and forged ones last.
 
-        Finer than the targets, in which all unknown words are one. A rare word is -1.
+        Finer than the targets, in which all unknown words are one.
         """
-        n_common, of_clips = self._kinds
-        kinds = of_clips[indices]
-        kinds[indices == SILENT] = n_common
-        kinds[indices == FORGED] = n_common + 1
+        words, index = self._words
+        kinds = index[indices]
+        kinds[indices == SILENT] = len(words)
+        kinds[indices == FORGED] = len(words) + 1
         return kinds
 
     def examples(self, *, seed: int = 0) -> Examples:
