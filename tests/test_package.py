@@ -92,7 +92,7 @@ def test_shipped_models_are_small(root):
             assert sum(p.stat().st_size for p in files) < 6e6
 
 
-@pytest.mark.parametrize("name", ["gru-12", "lstm-12"])
+@pytest.mark.parametrize("name", ["gru-12", "small-12", "lstm-12", "attention-12"])
 def test_the_figures_in_the_readmes_are_those_of_the_model(root, name):
     content = json.loads((root / "models" / name / "echoic.json").read_text(encoding="utf-8"))
     figure = f"**{content['metrics']['archive-v0.02']['accuracy']:.2%}**"
@@ -113,7 +113,15 @@ def test_a_shipped_model_is_the_work_of_its_command(root, name):
     assert bundle.content["training"]["parameters"] == bundle.keras_model().count_params()
 
 
-@pytest.mark.parametrize(("name", "recipe"), [("gru-12", "taught"), ("lstm-12", "lstm")])
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("gru-12", "taught"),
+        ("small-12", "small"),
+        ("lstm-12", "lstm"),
+        ("attention-12", "attention"),
+    ],
+)
 def test_a_released_model_needs_no_settings(root, name, recipe):
     words = shlex.split(Bundle.load(root / "models" / name).content["training"]["command"])
     assert "--set" not in words

@@ -243,7 +243,7 @@ def test_listen_py_needs_no_more_than_it_says(family, sample, tmp_path):
     assert times == sorted(times)
 
 
-@pytest.mark.parametrize("name", ["gru-12", "lstm-12", "gru-commands"])
+@pytest.mark.parametrize("name", ["gru-12", "small-12", "lstm-12", "gru-commands"])
 def test_listen_py_decides_as_echoic_does(name, sample):
     """Another program, the same settings: those that were tuned and stored with the model."""
     model = Bundle.load(name)
