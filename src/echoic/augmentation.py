@@ -25,6 +25,9 @@ Range = tuple[float, float]
 ROOMS = 128
 """Number of synthetic rooms."""
 
+TALKERS = 6
+"""How many talk at once in babble: too many for one of them to be understood."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:

@@ -19,6 +19,7 @@ from echoic.speech_commands import (
     load,
     load_folders,
 )
+from echoic.speech_commands import examples as examples_module
 
 RATE = audio.SAMPLE_RATE
 YES_NO = DataConfig(vocabulary=("yes", "no"))
@@ -714,3 +715,10 @@ def test_training_hears_babble_of_its_own_clips_and_nobody_else_does(sample):
     np.testing.assert_array_equal(babbles, again)
     assert [len(noise) for noise in babbles] == [160_000, 160_000]
     assert not np.array_equal(*babbles)
+
+
+def test_babble_of_clips_longer_than_it_is_one_clip_of_each():
+    waveforms = np.random.default_rng(0).integers(-99, 99, (8, 400_000), dtype=np.int16)
+    (noise,) = examples_module._babble(waveforms, DataConfig(clip_seconds=25.0, babble_noises=1))
+    assert noise.shape == (400_000,)
+    assert np.isfinite(noise).all()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from echoic import audio, augmentation, metrics, plots
 from echoic.audio import SAMPLE_RATE, Waveform
-from echoic.augmentation import random_cuts, room_responses
+from echoic.augmentation import TALKERS, random_cuts, room_responses
 from echoic.bundle import Bundle
 from echoic.evaluation.clips import Evaluation, Progress, score
 from echoic.evaluation.sections import Section, Tile
@@ -44,9 +44,6 @@ SPEEDS = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
 
 PEAKS = (-40.0, -30.0, -20.0, -10.0, 0.0)
 """Levels of a clip's loudest sample (dBFS)."""
-
-TALKERS = 6
-"""Clips that are heard at once in babble."""
 
 ROOM = 0.7
 """The one of them that stands for all at the head of a page."""

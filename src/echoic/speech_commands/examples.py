@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic import audio
-from echoic.augmentation import babble, random_cuts, synthetic_noise
+from echoic.augmentation import TALKERS, babble, random_cuts, synthetic_noise
 from echoic.labels import SILENCE, UNKNOWN, vocabulary
 from echoic.speech_commands.splits import (
     Clip,
@@ -33,9 +33,6 @@ logger = logging.getLogger(__name__)
 
 SILENT, FORGED = -1, -2
 """What `Split.draw` says in place of a clip's index."""
-
-TALKERS = 6
-"""How many talk at once in `DataConfig.babble_noises`."""
 
 MOST_DAMAGED = 0.005
 """Part of the files that may be damaged before a run stops."""
@@ -463,7 +460,7 @@ def _noises(root: Path, config: DataConfig, split: SplitName) -> list[Waveform]:
 def _babble(waveforms: npt.NDArray[np.int16], config: DataConfig) -> list[Waveform]:
     """Return noises of many who talk at once, made of clips: (clips, samples)."""
     rng = np.random.default_rng(1)
-    clips_each = round(10 / config.clip_seconds)
+    clips_each = max(round(10 / config.clip_seconds), 1)
     drawn = (
         rng.integers(len(waveforms), size=TALKERS * clips_each) for _ in range(config.babble_noises)
     )

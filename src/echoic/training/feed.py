@@ -72,7 +72,7 @@ class Feed:
             truth = self._answers(
                 targets, self.split.words_of(part), smoothing=recipe.training.label_smoothing
             )
-            if augment.mixup_probability:
+            if augment.mixup_probability:  # else it draws nothing: runs without it stay the same
                 waveforms, truth = augmentation.mixup(
                     waveforms, truth, probability=augment.mixup_probability, rng=rng
                 )
