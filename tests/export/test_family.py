@@ -22,22 +22,6 @@ from echoic.export import proof
 from echoic.recognizer import Recognizer
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_model, sample, tmp_path_factory):
-    """The family of the tiny model, by ``echoic export``, and what it said."""
-    out = tmp_path_factory.mktemp("family") / "tiny"
-    command = [sys.executable, "-m", "echoic", "export", str(tiny_model), "--out", str(out)]
-    command += ["--data", str(sample), "--c-array", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return Bundle.load(out), json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def family(exported):
-    return exported[0]
-
-
 def test_all_files_are_there_each_with_its_fingerprint_and_figures(family, tiny_model):
     assert {p.stem for p in family.path.glob("*.tflite")} == set(export.FILES)
     assert set(family.content["fingerprint"]) == set(export.FILES)

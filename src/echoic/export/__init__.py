@@ -4,6 +4,7 @@ graphs.py     clip(), step(), core()     float graphs of a network, the front en
 quantize.py   float16(), dynamic_int8()  smaller ones: the acoustic part only, never the MFCC
               integer_int8()             integers throughout, for microcontrollers
 proof.py      parity(), measure()        do they answer alike? how fast, how large, how often right?
+packing.py    pack()                     a graph as bytes, nothing twice, the weights aligned
 family.py     export()                   all of it, into a model's folder
 c_array.py    c_array()                  a graph as C, for firmware
 """

@@ -21,7 +21,7 @@ from echoic import bundle as bundles
 from echoic import features, models
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle, Graph
-from echoic.export import graphs, proof, quantize
+from echoic.export import graphs, packing, proof, quantize
 from echoic.export.c_array import c_array
 from echoic.export.graphs import ExportError
 from echoic.features import FeatureConfig
@@ -235,7 +235,7 @@ def _with_metadata(content: bytes, bundle: Bundle, name: str) -> bytes:
     entry.name, entry.buffer = "echoic", len(graph.buffers)
     graph.buffers.append(buffer)
     graph.metadata = [*(graph.metadata or []), entry]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(graph))
+    return packing.pack(graph)
 
 
 def _copy(bundle: Bundle, out: Path) -> Bundle:
