@@ -13,7 +13,7 @@ import pytest
 
 import echoic
 from echoic import training
-from echoic.bundle import Bundle
+from echoic.bundle import DEFAULT, Bundle
 from echoic.training import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -102,6 +102,10 @@ def test_the_figures_in_the_readmes_are_those_of_the_model(root, name):
         assert f"{content['training']['parameters']:,}" in row
 
 
+def test_the_core_of_the_small_model_fits_a_microcontroller(root):
+    assert (root / "models" / "small-12" / "core_int8.tflite").stat().st_size < 100_000
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_is_the_work_of_its_command(root, name):
     bundle = Bundle.load(root / "models" / name)
@@ -116,7 +120,7 @@ def test_a_shipped_model_is_the_work_of_its_command(root, name):
 @pytest.mark.parametrize(
     ("name", "recipe"),
     [
-        ("gru-12", "taught"),
+        ("gru-12", "gru"),
         ("small-12", "small"),
         ("lstm-12", "lstm"),
         ("attention-12", "attention"),
@@ -126,6 +130,17 @@ def test_a_released_model_needs_no_settings(root, name, recipe):
     words = shlex.split(Bundle.load(root / "models" / name).content["training"]["command"])
     assert "--set" not in words
     assert words[2] == recipe
+
+
+def test_the_recipe_alone_makes_the_default_model(root):
+    """`echoic train gru`: what else its command says are the places of things and their names."""
+    bundle = Bundle.load(root / "models" / DEFAULT)
+    words = shlex.split(bundle.content["training"]["command"])
+    assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--data-name"}
+    recipe = Recipe.from_dict(bundle.content["recipe"])
+    assert bundle.content["training"]["extra"] == list(recipe.data.extra)
+    assert bundle.content["training"]["teachers"] == list(recipe.training.teachers)
+    assert training.at_hand(recipe) == list(recipe.training.teachers)
 
 
 def test_what_the_readme_shows_is_what_echoic_says(root):

@@ -40,8 +40,8 @@ def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(nam
     assert recipe.data.labels[:2] == ("_silence_", "_unknown_")
 
 
-def test_the_eight_recipes_ship():
-    names = ["attention", "bag", "crnn", "gru", "lstm", "rnn", "small", "taught"]
+def test_the_seven_recipes_ship():
+    names = ["attention", "bag", "crnn", "gru", "lstm", "rnn", "small"]
     assert training.recipe_names() == names
 
 
@@ -53,7 +53,7 @@ def test_a_recipe_that_has_a_base_changes_only_what_it_names():
 
 def test_streamable_recipes_are_the_causal_ones():
     streamable = {n for n in training.recipe_names() if Recipe.load(n).model.streamable}
-    assert streamable == {"crnn", "gru", "lstm", "rnn", "small", "taught"}
+    assert streamable == {"crnn", "gru", "lstm", "rnn", "small"}
 
 
 def test_overrides_are_toml_values_or_bare_words():
@@ -94,6 +94,8 @@ def test_overrides_are_toml_values_or_bare_words():
         ("augmentation.snr=[10, 5]", "as \\[low, high\\]"),
         ("data.unknown_fraction=2", "sum to"),
         ("data.unseen_words=['yes']", "cannot be unseen: yes"),
+        ("data.extra=voices", "data.extra to be a list, received 'voices'"),
+        ("training.teachers=gru-12", "training.teachers to be a list, received 'gru-12'"),
         ("model.layers=[{type='quantum'}]", "received 'quantum'"),
     ],
 )
@@ -103,9 +105,7 @@ def test_a_wrong_override_says_what_is_wrong(override, message):
 
 
 def test_a_recipe_that_is_not_there_or_not_toml(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn, small, taught"
-    ):
+    with pytest.raises(FileNotFoundError, match="attention, bag, crnn, gru, lstm, rnn, small"):
         Recipe.load("transformer")
     broken = tmp_path / "broken.toml"
     broken.write_text("[training\n")
@@ -445,6 +445,43 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
     assert "divided by" not in (tiny_model / "README.md").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=r"inputs.teachers: \['tiny'\] then, \[\] now"):
         training.train(recipe, out=tmp_path / "taught", resume=True, **extras)
+
+
+def test_a_recipe_brings_its_own_extras_and_teachers_where_they_are_at_hand(
+    tiny_recipe, tiny_model, sample, tmp_path, caplog
+):
+    data = tmp_path / "words"
+    shutil.copytree(sample, data)
+    shutil.copytree(sample / "bed", tmp_path / "voices" / "bed")
+    recipe = Recipe.load(
+        tiny_recipe,
+        overrides=[
+            "training.epochs=1",
+            'data.extra=["voices", "songs"]',
+            f'training.teachers=["{tiny_model.as_posix()}", "nobody"]',
+        ],
+    )
+    noted = training.train(recipe, data=data, out=tmp_path / "taught").content
+    assert noted["training"]["extra"] == ["voices"]
+    assert noted["training"]["teachers"] == [tiny_model.name]
+    assert Recipe.from_dict(noted["recipe"]) == recipe
+    assert f"Training without {tmp_path / 'songs'}: there is no such folder." in caplog.messages
+    assert any("without the teacher nobody. No model 'nobody'" in m for m in caplog.messages)
+    alone = training.train(recipe, data=data, out=tmp_path / "alone", extra=[], teachers=[]).content
+    assert (alone["training"]["extra"], alone["training"]["teachers"]) == ([], [])
+
+
+def test_a_recipe_for_other_words_leaves_its_teacher_out(tiny_recipe, tiny_model, caplog):
+    teachers = f'training.teachers=["{tiny_model.as_posix()}"]'
+    assert training.at_hand(Recipe.load(tiny_recipe, overrides=[teachers])) == [
+        tiny_model.as_posix()
+    ]
+    assert not caplog.messages
+    other = Recipe.load(tiny_recipe, overrides=[teachers, "data.vocabulary=up,down"])
+    assert training.at_hand(other) == []
+    (message,) = caplog.messages
+    assert "without the teacher" in message
+    assert "Expected teacher tiny to have the labels of the recipe" in message
 
 
 def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sample, tmp_path):

@@ -435,11 +435,18 @@ def train(
         Path | None, typer.Option(help="The model's folder.", show_default="models/RECIPE")
     ] = None,
     extra: Annotated[
-        list[Path] | None, typer.Option(help="Another data set that only training hears.")
+        list[Path] | None,
+        typer.Option(
+            help="Another data set that only training hears.", show_default="the recipe's"
+        ),
     ] = None,
     teachers: Annotated[
         list[str] | None,
-        typer.Option("--teacher", help="A model whose answers are learned as well."),
+        typer.Option(
+            "--teacher",
+            help="A model whose answers are learned as well.",
+            show_default="the recipe's",
+        ),
     ] = None,
     init: Annotated[
         str | None,
@@ -455,7 +462,7 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the model in --out.")] = False,
 ) -> None:
-    """Train a model. Recipes: attention, bag, crnn, gru, lstm, rnn, small, taught."""
+    """Train a model. Recipes: attention, bag, crnn, gru, lstm, rnn, small."""
     _import_tensorflow()
     from echoic import training
 
@@ -474,8 +481,8 @@ def train(
                 resolved,
                 data=data,
                 out=folder,
-                extra=extra or [],
-                teachers=teachers or [],
+                extra=extra,
+                teachers=teachers,
                 init=init,
                 data_name=data_name,
                 command=_command_line(words),
@@ -490,11 +497,15 @@ def train(
                 file=sys.stderr,
             )
             raise
-    figures = next(iter(bundle.metrics.values()))
+    figures, how = next(iter(bundle.metrics.values())), bundle.content["training"]
     print(
         f"{bundle.path}: {figures['accuracy']:.1%} of {figures['n']:,} validation clips "
-        f"(epoch {bundle.content['training']['best_epoch']} was the best)"
+        f"(epoch {how['best_epoch']} was the best)"
     )
+    if how["extra"]:
+        print(f"It also heard {', '.join(how['extra'])}.")
+    if how["teachers"]:
+        print(f"It also learned from {', '.join(how['teachers'])}.")
 
 
 @app.command()

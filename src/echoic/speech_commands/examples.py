@@ -73,6 +73,9 @@ class DataConfig:
     lossy_noise
         Let training hear each noise also through a lossy codec. Where the speech of a data set
         came through one and its noises did not, a network could learn "lossless means silence".
+    extra
+        Names of more data sets, of which training alone hears its side, where they lie beside the
+        one that is given.
     """
 
     vocabulary: str | tuple[str, ...] = "12"
@@ -85,9 +88,10 @@ class DataConfig:
     unseen_words: tuple[str, ...] = ()
     unseen_noises: tuple[str, ...] = ()
     lossy_noise: bool = False
+    extra: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("unseen_words", "unseen_noises"):
+        for name in ("unseen_words", "unseen_noises", "extra"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not isinstance(self.vocabulary, str):
             object.__setattr__(self, "vocabulary", tuple(self.vocabulary))

@@ -20,7 +20,7 @@ from echoic.training.run import (
     compile_model,
     train,
 )
-from echoic.training.teachers import ensemble
+from echoic.training.teachers import at_hand, ensemble
 
 __all__ = [
     "Batch",
@@ -30,6 +30,7 @@ __all__ = [
     "Schedule",
     "TrainingConfig",
     "adjust_logits",
+    "at_hand",
     "calibrate",
     "clip_accuracy",
     "clip_loss",

@@ -44,9 +44,12 @@ class TrainingConfig:
     word_loss
         Weight of a second task in training alone: to name the word itself, where the labels call
         many words ``_unknown_``. What tells words apart helps to tell that one is none of them.
+    teachers
+        Models whose answers are learned beside the true ones (Hinton et al. 2015): they tell how
+        much a clip is like each of the words. Those that are not here, or that have other labels
+        or features, are left out: see `at_hand`.
     teacher_weight
-        Part of each answer that is what the teachers say to the same augmented clip, where the run
-        has teachers (Hinton et al. 2015): they tell how much a clip is like each of the words.
+        Part of each answer that is what the teachers say, on the mean, to the same augmented clip.
     calibrate
         Fold the temperature that fits validation best into the last layer: see `calibrate`. A
         network that has learned next to nothing becomes next to uniform by it.
@@ -72,6 +75,7 @@ class TrainingConfig:
     supervised_steps: int = 1
     context: int = 1
     word_loss: float = 0.0
+    teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.7
     calibrate: bool = True
     equal_priors: bool = False
@@ -84,6 +88,7 @@ class TrainingConfig:
         return self.epochs + self.finish_epochs
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "teachers", tuple(self.teachers))
         for name in (
             "epochs",
             "batch_size",
@@ -245,6 +250,8 @@ def _fill(kind: Any, section: str, table: dict[str, Any]) -> Any:
             raise ValueError(
                 f"Expected {section}.{key} to be {type(default).__name__}, received {value!r}."
             )
+        if isinstance(default, tuple) and isinstance(value, str):
+            raise ValueError(f"Expected {section}.{key} to be a list, received {value!r}.")
     try:
         return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
     except TypeError as error:

@@ -24,7 +24,7 @@ from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import ensemble
+from echoic.training.teachers import at_hand, ensemble
 
 logger = logging.getLogger(__name__)
 
@@ -282,8 +282,8 @@ def train(
     *,
     data: str | Path,
     out: str | Path,
-    extra: Sequence[str | Path] = (),
-    teachers: Sequence[str | Path] = (),
+    extra: Sequence[str | Path] | None = None,
+    teachers: Sequence[str | Path] | None = None,
     init: str | Path | None = None,
     data_name: str | None = None,
     command: str | None = None,
@@ -304,9 +304,11 @@ def train(
         TensorBoard events are in ``out/.training``.
     extra
         More data sets, of which training alone hears its side: other voices, other words.
+        Default: those of the recipe (``data.extra``) that lie beside ``data``.
     teachers
         Models whose answers are learned beside the true ones (``training.teacher_weight``); of
         several it is the mean. They must have the labels and the features of the recipe.
+        Default: those of the recipe (``training.teachers``) that are here and do.
     init
         A model to begin with: each layer that it has alike begins with its weights, the
         normalization among them.
@@ -339,6 +341,8 @@ def train(
     """
     out = Path(out)
     work = out / ".training"
+    extra = _beside(data, recipe) if extra is None else extra
+    teachers = at_hand(recipe) if teachers is None else teachers
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
         "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
@@ -427,6 +431,15 @@ def train(
     curves = {key: [row[key] for row in checkpoints.history] for key in checkpoints.history[0]}
     plots.save(plots.history(curves, title=out.name), out / "history.png")
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
+
+
+def _beside(data: str | Path, recipe: Recipe) -> list[Path]:
+    """Return the recipe's own extras; a warning names each that does not lie beside the data."""
+    folders = [Path(data).absolute().parent / name for name in recipe.data.extra]
+    for folder in folders:
+        if not folder.is_dir():
+            logger.warning("Training without %s: there is no such folder.", folder)
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _begin_with(model: keras.Model, other: keras.Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,25 @@ from echoic.audio import SAMPLE_RATE
 from echoic.bundle import Bundle
 from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+def at_hand(recipe: Recipe) -> list[str]:
+    """Return the recipe's own teachers, without those that are not here or teach something else.
+
+    A recipe for the ten commands is often used for other words: what its teachers know is no use
+    then, and no reason to stop. A warning names each that is left out.
+    """
+    found = []
+    for teacher in recipe.training.teachers:
+        try:
+            _check(Bundle.load(teacher), recipe)
+        except (FileNotFoundError, ValueError) as error:
+            logger.warning("Training without the teacher %s. %s", teacher, error)
+        else:
+            found.append(teacher)
+    return found
 
 
 def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
@@ -40,7 +60,7 @@ def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
     return ask
 
 
-def _network(bundle: Bundle, recipe: Recipe) -> Any:
+def _check(bundle: Bundle, recipe: Recipe) -> None:
     for what, theirs, wanted in (
         ("the labels", bundle.labels, recipe.data.labels),
         ("the features", bundle.features, recipe.features),
@@ -50,6 +70,10 @@ def _network(bundle: Bundle, recipe: Recipe) -> Any:
                 f"Expected teacher {bundle.name} to have {what} of the recipe, {wanted}, "
                 f"received {theirs}."
             )
+
+
+def _network(bundle: Bundle, recipe: Recipe) -> Any:
+    _check(bundle, recipe)
     network = bundle.keras_model()
     # What is compiled here, on one thread, for batches of this shape, is only called on the others.
     frames = recipe.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
