@@ -27,13 +27,18 @@ def at_hand(recipe: Recipe) -> list[str]:
     then, and no reason to stop. A warning names each that is left out.
     """
     found = []
-    for teacher in recipe.training.teachers:
+    for name in recipe.training.teachers:
         try:
-            _check(Bundle.load(teacher), recipe)
-        except (FileNotFoundError, ValueError) as error:
-            logger.warning("Training without the teacher %s. %s", teacher, error)
+            bundle = Bundle.load(name)
+        except FileNotFoundError:
+            logger.warning("Training without the teacher %s: there is no such model.", name)
+            continue
+        if (bundle.labels, bundle.features) == (recipe.data.labels, recipe.features):
+            found.append(name)
         else:
-            found.append(teacher)
+            logger.warning(
+                "Training without the teacher %s: it has other labels or features.", name
+            )
     return found
 
 
@@ -60,7 +65,7 @@ def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
     return ask
 
 
-def _check(bundle: Bundle, recipe: Recipe) -> None:
+def _network(bundle: Bundle, recipe: Recipe) -> Any:
     for what, theirs, wanted in (
         ("the labels", bundle.labels, recipe.data.labels),
         ("the features", bundle.features, recipe.features),
@@ -70,10 +75,6 @@ def _check(bundle: Bundle, recipe: Recipe) -> None:
                 f"Expected teacher {bundle.name} to have {what} of the recipe, {wanted}, "
                 f"received {theirs}."
             )
-
-
-def _network(bundle: Bundle, recipe: Recipe) -> Any:
-    _check(bundle, recipe)
     network = bundle.keras_model()
     # What is compiled here, on one thread, for batches of this shape, is only called on the others.
     frames = recipe.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
