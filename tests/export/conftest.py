@@ -1,12 +1,33 @@
-"""The family of the tiny model, exported once for all tests of exports."""
+"""A model to export, its family, and sounds of every kind to hear."""
 
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from echoic import audio
 from echoic.bundle import Bundle
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model):
+    return Bundle.load(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def sounds(sample):
+    rng = np.random.default_rng(0)
+    speech = audio.fit_length(audio.read(next((sample / "yes").glob("*.wav"))), 16000)
+    noise = rng.standard_normal(16000).astype(np.float32)
+    return {
+        "speech": speech,
+        "silence": np.zeros(16000, np.float32),
+        "noise": 0.1 * noise,
+        "clipping": np.clip(100 * speech, -1, 1),
+        "faint": 1e-4 * noise,
+    }
 
 
 @pytest.fixture(scope="session")
