@@ -18,7 +18,7 @@ demo: $(VENV)/ready
 	@echo "2. Train one of your own, on the small synthetic sample (about two minutes):"
 	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
 	  --set training.epochs=$(DEMO_EPOCHS) --set training.batch_size=48 \
-	  --set data.extra=[] --set training.teachers=[]
+	  --set "data.extra=[]" --set "training.teachers=[]"
 	@echo
 	@echo "3. Measure it on speakers that it has not heard:"
 	$(BIN)/echoic evaluate runs/demo --data data/sample --split test

@@ -140,7 +140,7 @@ def test_the_recipe_alone_makes_the_default_model(root):
     recipe = Recipe.from_dict(bundle.content["recipe"])
     assert bundle.content["training"]["extra"] == list(recipe.data.extra)
     assert bundle.content["training"]["teachers"] == list(recipe.training.teachers)
-    assert training.at_hand(recipe) == list(recipe.training.teachers)
+    assert training.available_teachers(recipe) == list(recipe.training.teachers)
 
 
 def test_what_the_readme_shows_is_what_echoic_says(root):

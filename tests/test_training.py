@@ -473,12 +473,12 @@ def test_a_recipe_brings_its_own_extras_and_teachers_where_they_are_at_hand(
 
 def test_a_recipe_for_other_words_leaves_its_teacher_out(tiny_recipe, tiny_model, caplog):
     teachers = f'training.teachers=["{tiny_model.as_posix()}"]'
-    assert training.at_hand(Recipe.load(tiny_recipe, overrides=[teachers])) == [
+    assert training.available_teachers(Recipe.load(tiny_recipe, overrides=[teachers])) == [
         tiny_model.as_posix()
     ]
     assert not caplog.messages
     other = Recipe.load(tiny_recipe, overrides=[teachers, "data.vocabulary=up,down"])
-    assert training.at_hand(other) == []
+    assert training.available_teachers(other) == []
     assert caplog.messages == [
         f"Training without the teacher {tiny_model.as_posix()}: it has other labels or features."
     ]

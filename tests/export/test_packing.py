@@ -1,4 +1,4 @@
-"""Files as bytes: nothing twice, all where a microcontroller can read it, no answer changed."""
+"""Files as bytes: nothing twice, the weights aligned, no answer changed."""
 
 from collections import defaultdict
 
@@ -30,13 +30,13 @@ def core(family):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_weights_lie_where_any_processor_reads_them(family, name):
+def test_weights_are_aligned_as_the_schema_demands(family, name):
     begins = places((family.path / f"{name}.tflite").read_bytes())
     assert len(begins) > 3
     assert not any(place % packing.ALIGNMENT for place in begins)
 
 
-def test_so_do_those_of_the_models_that_ship(root):
+def test_so_are_those_of_the_models_that_ship(root):
     files = sorted(root.glob("models/*/*.tflite"))
     assert len(files) > 25
     for file in files:

@@ -1,11 +1,10 @@
-"""TFLite files as bytes: nothing twice, and weights where any processor can read them."""
+"""TFLite files as bytes: nothing twice, and the weights aligned as the schema demands."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import flatbuffers
-import numpy as np
 import numpy.typing as npt
 
 IDENTIFIER = b"TFL3"
@@ -20,7 +19,7 @@ def pack(graph: Any) -> bytes:
 
     The generated ``Pack`` alone writes the zero points of each quantized tensor, eight zeros a
     channel, as often as there are tensors: a tenth of a small network. It also forgets the
-    alignment of the weights, without which a Cortex-M0 cannot read a 32-bit bias.
+    alignment: weights come to lie at multiples of four bytes only, and a kernel may count on more.
     """
     builder = _Builder(1024)
     builder.Finish(graph.Pack(builder), file_identifier=IDENTIFIER)
@@ -40,6 +39,4 @@ class _Builder(flatbuffers.Builder):
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
         # Elements of one byte are the contents of buffers; what they stand for may be wider.
-        return super().StartVector(
-            elemSize, numElems, ALIGNMENT if elemSize == np.uint8().itemsize else alignment
-        )
+        return super().StartVector(elemSize, numElems, alignment if elemSize > 1 else ALIGNMENT)

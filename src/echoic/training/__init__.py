@@ -20,7 +20,7 @@ from echoic.training.run import (
     compile_model,
     train,
 )
-from echoic.training.teachers import at_hand, ensemble
+from echoic.training.teachers import available_teachers, ensemble
 
 __all__ = [
     "Batch",
@@ -30,7 +30,7 @@ __all__ = [
     "Schedule",
     "TrainingConfig",
     "adjust_logits",
-    "at_hand",
+    "available_teachers",
     "calibrate",
     "clip_accuracy",
     "clip_loss",

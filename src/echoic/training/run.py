@@ -24,7 +24,7 @@ from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import at_hand, ensemble
+from echoic.training.teachers import available_teachers, ensemble
 
 logger = logging.getLogger(__name__)
 
@@ -341,8 +341,8 @@ def train(
     """
     out = Path(out)
     work = out / ".training"
-    extra = _beside(data, recipe) if extra is None else extra
-    teachers = at_hand(recipe) if teachers is None else teachers
+    extra = _available_extras(data, recipe) if extra is None else extra
+    teachers = available_teachers(recipe) if teachers is None else teachers
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
         "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
@@ -433,7 +433,7 @@ def train(
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
 
 
-def _beside(data: str | Path, recipe: Recipe) -> list[Path]:
+def _available_extras(data: str | Path, recipe: Recipe) -> list[Path]:
     """Return the recipe's own extras; a warning names each that does not lie beside the data."""
     folders = [Path(data).absolute().parent / name for name in recipe.data.extra]
     for folder in folders:

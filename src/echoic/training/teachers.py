@@ -20,7 +20,7 @@ from echoic.training.recipe import Recipe
 logger = logging.getLogger(__name__)
 
 
-def at_hand(recipe: Recipe) -> list[str]:
+def available_teachers(recipe: Recipe) -> list[str]:
     """Return the recipe's own teachers, without those that are not here or teach something else.
 
     A recipe for the ten commands is often used for other words: what its teachers know is no use
