@@ -735,6 +735,17 @@ class TestSweep:
 
 
 class TestSave:
+    def test_few_colors_make_a_small_file_that_looks_alike(self, tmp_path):
+        plots.save(history(3), tmp_path / "all.png")
+        plots.save(history(3), tmp_path / "few.png", colors=plots.CARD_COLORS)
+        paths = tmp_path / "all.png", tmp_path / "few.png"
+        assert paths[1].stat().st_size < 0.5 * paths[0].stat().st_size
+        whole, few = (np.asarray(Image.open(path).convert("RGB"), dtype=float) for path in paths)
+        assert whole.shape == few.shape
+        assert few[0, 0].tolist() == [255, 255, 255]
+        assert np.abs(whole - few).mean() < 3
+        assert np.abs(whole - few).max() < 32
+
     def test_png_of_1200_pixels_without_metadata(self, tmp_path):
         plots.save(history(3), tmp_path / "history.png")
         with Image.open(tmp_path / "history.png") as image:

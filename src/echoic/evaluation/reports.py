@@ -94,7 +94,7 @@ def record(
 
 def _draw(model: Bundle, result: Result, folder: Path) -> None:
     for name, figure in result.pictures(model.name).items():
-        plots.save(figure, folder / name)
+        plots.save(figure, folder / name, colors=plots.CARD_COLORS)
 
 
 def _in_order(sections: Sequence[Section]) -> list[Section]:

@@ -20,9 +20,10 @@ from echoic.plots.diagnosis import open_set, reliability, speakers
 from echoic.plots.memory import explained, explanation, recall
 from echoic.plots.robustness import sweep
 from echoic.plots.scores import confusion_matrix, det_curve, history
-from echoic.plots.style import DPI, png, save
+from echoic.plots.style import CARD_COLORS, DPI, png, save
 
 __all__ = [
+    "CARD_COLORS",
     "DPI",
     "augmentations",
     "augmented",

@@ -52,7 +52,11 @@ STYLE = {
 }
 
 
-def save(figure: Figure, path: str | Path) -> None:
+CARD_COLORS = 32
+"""Colors of a chart that is kept beside a model; see `save`."""
+
+
+def save(figure: Figure, path: str | Path, *, colors: int | None = None) -> None:
     """Write a figure as PNG, at 150 pixels an inch.
 
     The file holds neither dates nor versions: the same figure gives the same bytes.
@@ -63,6 +67,9 @@ def save(figure: Figure, path: str | Path) -> None:
         Of one of the functions of this module.
     path : str or Path
         Ends in ``.png``; its folder exists.
+    colors : int, optional
+        Write so many colors at most, 256 or less: a third of the bytes, which is for charts that
+        are kept beside a model. Default: all there are.
 
     Raises
     ------
@@ -71,7 +78,19 @@ def save(figure: Figure, path: str | Path) -> None:
     """
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"`path` must end in .png. Received: {path}. Name a PNG file.")
-    Path(path).write_bytes(png(figure))
+    content = png(figure)
+    if colors:
+        from PIL import Image  # matplotlib brings it
+
+        with Image.open(io.BytesIO(content)) as image, io.BytesIO() as smaller:
+            few = image.convert("RGB").quantize(
+                colors,
+                method=Image.Quantize.MAXCOVERAGE,  # a dot has a color of its own, too
+                dither=Image.Dither.NONE,
+            )
+            few.save(smaller, format="png", optimize=True)
+            content = smaller.getvalue()
+    Path(path).write_bytes(content)
 
 
 def png(figure: Figure, *, dpi: int = DPI) -> bytes:
