@@ -80,7 +80,7 @@ class Bundle:
         BundleError
             The folder is damaged, or of a newer echoic.
         """
-        path = locate(model or DEFAULT)
+        path = _locate(model or DEFAULT)
         try:
             content = json.loads((path / FILE).read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
@@ -309,16 +309,9 @@ def _roots() -> list[Path]:
     return [Path("models"), package / "pretrained", package.parents[1] / "models"]
 
 
-def locate(model: str | Path, file: str = FILE) -> Path:
-    """Return the folder of a model: a path, or a name as `Bundle.load` takes it.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such folder with ``file`` in it.
-    """
+def _locate(model: str | Path) -> Path:
     for path in (Path(model), *(root / model for root in _roots())):
-        if (path / file).is_file():
+        if (path / FILE).is_file():
             return path
     raise FileNotFoundError(
         f"No model {str(model)!r}: expected a folder with {FILE} in it, or one of "

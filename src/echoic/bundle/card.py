@@ -324,13 +324,6 @@ def _training(content: dict[str, Any]) -> list[str]:
     if teachers := training.get("teachers"):
         weight = recipe["training"]["teacher_weight"]
         lines.append(f"- It was also taught by {', '.join(teachers)}, whose say was {weight:.0%}.")
-    if beyond := training.get("teachers_beyond_the_data"):
-        lines.append(
-            f"- Its teacher {' and '.join(beyond)} hears with Google's speech embedding (Lin et "
-            "al. 2020, Apache-2.0), which learned from many other recordings: what this model "
-            "knows is not from its data alone, and words that training never named were no news "
-            "to that teacher."
-        )
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")
     if temperature := training.get("temperature"):

@@ -3,7 +3,6 @@
 recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
 feed.py     Feed       fresh examples, augmented afresh, every epoch
 teachers.py            what other models say to the same clips
-embedding.py           one of them, which has heard many more people
 allocator.py           freed memory that is kept for the next batch
 run.py      train()    fit, checkpoints, the best weights, a bundle
 """
@@ -21,7 +20,7 @@ from echoic.training.run import (
     compile_model,
     train,
 )
-from echoic.training.teachers import available_teachers, ensemble, teacher_folder
+from echoic.training.teachers import available_teachers, ensemble
 
 __all__ = [
     "Batch",
@@ -39,6 +38,5 @@ __all__ = [
     "ensemble",
     "keep_memory",
     "recipe_names",
-    "teacher_folder",
     "train",
 ]

@@ -25,9 +25,8 @@ BLOCK = 32
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Coefficients, (rows, clips * frames, n_mfcc); answers, (rows, clips, labels + words)."""
 
-Teacher = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""Waveforms of clips, (clips, samples), as they come out of the microphone, and the coefficients
-that the network hears of them, (clips, frames, n_mfcc), to probabilities, (clips, labels)."""
+Teacher = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+"""Coefficients of clips, (clips, frames, n_mfcc), to probabilities, (clips, labels)."""
 
 
 class Feed:
@@ -66,7 +65,7 @@ class Feed:
         augment = strong if epoch < recipe.training.epochs else mild
         context = recipe.training.context
         block = max(BLOCK // context, 1) * context
-        sounds, coefficients, answers = [], [], []
+        coefficients, answers = [], []
         for start in range(0, len(indices), block):
             part = indices[start : start + block]
             waveforms, targets = self.split.take(part, rng)
@@ -93,15 +92,12 @@ class Feed:
                 rng=rng,
             )
             heard = features.cepstrum(log_mels, recipe.features)
-            sounds.append(waveforms)
             coefficients.append(heard.reshape(len(played), -1, recipe.features.n_mfcc))
             answers.append(truth)
         rows, taught = np.concatenate(coefficients), np.concatenate(answers)
         if self.teacher:
             weight, labels = recipe.training.teacher_weight, taught[:, : len(self.split.labels)]
-            said = self.teacher(
-                np.concatenate(sounds), rows.reshape(len(indices), -1, rows.shape[-1])
-            )
+            said = self.teacher(rows.reshape(len(indices), -1, rows.shape[-1]))
             labels += weight * (said - labels)
         return rows, taught.reshape(-1, context, taught.shape[-1])
 

@@ -24,12 +24,7 @@ from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import (
-    available_teachers,
-    beyond_the_data,
-    ensemble,
-    teacher_folder,
-)
+from echoic.training.teachers import available_teachers, ensemble
 
 logger = logging.getLogger(__name__)
 
@@ -350,7 +345,7 @@ def train(
     teachers = available_teachers(recipe) if teachers is None else teachers
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
-        "teachers": [teacher_folder(teacher).resolve().name for teacher in teachers],
+        "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
         "init": bundles.Bundle.load(init).path.resolve().name if init else None,
     }
     begin = {**recipe.to_dict(), "inputs": inputs}
@@ -426,7 +421,6 @@ def train(
             "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
             **inputs,
-            "teachers_beyond_the_data": beyond_the_data(teachers),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
             "best_epoch": checkpoints.best["epoch"],
