@@ -141,7 +141,7 @@ def test_the_c_array_is_the_file(family):
 
 def test_the_c_array_compiles(family, tmp_path):
     if not (compiler := shutil.which("c++")):
-        pytest.skip("there is no C++ compiler")
+        pytest.skip("there is no C++ compiler: apt install g++")
     main = tmp_path / "main.cc"
     calls = re.findall(r"resolver\.(Add\w+)\(\);", (family.path / "echoic_core.h").read_text())
     methods = "".join(f"void {call}() {{ ++count; }}\n" for call in calls)
