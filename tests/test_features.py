@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echoic import audio, features
-from echoic.features import FLOOR_DB, FeatureConfig, log_mel, mfcc
+from echoic.features import FeatureConfig, log_mel, mfcc
 
 DEFAULT = FeatureConfig()
 WIDE = FeatureConfig(n_fft=1024, win_length=640, hop_length=160, n_mfcc=13)
-CONFIGS = pytest.mark.parametrize("config", [DEFAULT, WIDE], ids=["default", "wide"])
+DEEP = FeatureConfig(floor_db=-80.0)
+CONFIGS = pytest.mark.parametrize("config", [DEFAULT, WIDE, DEEP], ids=["default", "wide", "deep"])
 
 # BLAS may add up in another order where a product has another shape: 1e-4 on values of hundreds.
 ROUNDING = 1e-4
@@ -31,7 +32,7 @@ def click(at: int, *, samples: int) -> np.ndarray:
 
 def seen(waveform: np.ndarray, config: FeatureConfig) -> list[int]:
     """Return the frames that are not silent."""
-    return np.flatnonzero((log_mel(waveform, config) > FLOOR_DB + 1).any(axis=1)).tolist()
+    return np.flatnonzero((log_mel(waveform, config) > config.floor_db + 1).any(axis=1)).tolist()
 
 
 class TestFrames:
@@ -145,7 +146,9 @@ class TestLibrosa:
             fmin=20,
             fmax=7600,
         )
-        decibels = librosa.power_to_db(power, ref=1.0, amin=1e-6, top_db=None)
+        decibels = librosa.power_to_db(
+            power, ref=1.0, amin=10 ** (config.floor_db / 10), top_db=None
+        )
         coefficients = librosa.feature.mfcc(S=decibels, n_mfcc=config.n_mfcc)
         n = len(waveform) // config.hop_length
         ours = mfcc(waveform, config)
@@ -197,10 +200,10 @@ class TestWindow:
 class TestSilence:
     @CONFIGS
     def test_is_the_floor_in_every_band(self, config):
-        # -60 to a unit in the last place of float32, and one value everywhere.
+        # The floor to a unit in the last place of float32, and one value everywhere.
         decibels = log_mel(np.zeros(3200, np.float32), config)
         assert len(np.unique(decibels)) == 1
-        assert decibels[0, 0] == pytest.approx(FLOOR_DB, abs=4e-6)
+        assert decibels[0, 0] == pytest.approx(config.floor_db, abs=8e-6)
 
     def test_what_is_quieter_than_the_floor_is_silence(self):
         silence = np.zeros(1600, np.float32)
@@ -216,8 +219,15 @@ class TestSilence:
         tone = np.sin(2 * np.pi * 1000 * np.arange(1600) / 16_000)
         waveform = np.concatenate([np.zeros(1600), tone]).astype(np.float32)
         decibels = log_mel(waveform, DEFAULT)
-        assert decibels.max() > FLOOR_DB + 80
-        np.testing.assert_allclose(decibels[:5], FLOOR_DB, atol=4e-6)
+        assert decibels.max() > DEFAULT.floor_db + 80
+        np.testing.assert_allclose(decibels[:5], DEFAULT.floor_db, atol=4e-6)
+
+    def test_a_lower_floor_hears_fainter_sound_and_the_rest_alike(self):
+        faint = 1e-3 * noise(1600)
+        shallow, deep = log_mel(faint, DEFAULT), log_mel(faint, DEEP)
+        assert shallow.min() == pytest.approx(DEFAULT.floor_db, abs=4e-6)
+        assert deep.min() > DEEP.floor_db
+        np.testing.assert_allclose(np.maximum(deep, DEFAULT.floor_db), shallow, atol=4e-6)
 
 
 class TestErrors:
@@ -239,6 +249,8 @@ class TestErrors:
             ("fmin", 7601.0),
             ("fmin", float("nan")),
             ("fmax", 8001.0),
+            ("floor_db", -121.0),
+            ("floor_db", 1.0),
         ],
     )
     def test_a_field_out_of_bounds_is_named_with_its_value(self, name, value):
@@ -248,7 +260,7 @@ class TestErrors:
     def test_every_field_is_checked(self):
         for name in FeatureConfig.__dataclass_fields__:
             with pytest.raises(ValueError, match="FeatureConfig"):
-                replace(DEFAULT, **{name: -1})
+                replace(DEFAULT, **{name: -1000})
 
     @pytest.mark.parametrize("function", [mfcc, lambda w: log_mel(w, DEFAULT)])
     @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from echoic.frontend import MFCC
 
 DEFAULT = FeatureConfig()
 WIDE = FeatureConfig(n_fft=1024, win_length=640, hop_length=160, n_mfcc=13)
-CONFIGS = pytest.mark.parametrize("config", [DEFAULT, WIDE], ids=["default", "wide"])
+DEEP = FeatureConfig(floor_db=-80.0)
+CONFIGS = pytest.mark.parametrize("config", [DEFAULT, WIDE, DEEP], ids=["default", "wide", "deep"])
 SECONDS = np.arange(16_000) / 16_000
 TOLERANCE = 1e-2
 

@@ -206,16 +206,17 @@ def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):
     )
     heard = []
 
-    def teacher(coefficients):
-        heard.append(coefficients)
-        return np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(coefficients), 1))
+    def teacher(log_mels):
+        heard.append(log_mels)
+        return np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(log_mels), 1))
 
     alone, taught = Feed(feed.split, recipe), Feed(feed.split, recipe, teacher=teacher)
     indices = alone.epoch(0)[0]
     x, hard = alone.batch(indices, 0, 0)
     same, soft = taught.batch(indices, 0, 0)
     np.testing.assert_array_equal(same, x)
-    np.testing.assert_array_equal(heard[0], x.reshape(16, 50, -1))
+    coefficients = features.cepstrum(heard[0], recipe.features)
+    np.testing.assert_allclose(coefficients, x.reshape(16, 50, -1), atol=1e-4)
     expected = 0.3 * hard[..., :4] + 0.7 * np.array([0.1, 0.2, 0.3, 0.4])
     np.testing.assert_allclose(soft[..., :4], expected, rtol=1e-6)
     np.testing.assert_array_equal(soft[..., 4:], hard[..., 4:])
@@ -513,13 +514,27 @@ def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_r
     recipe = Recipe.load(tiny_recipe)
     bundle = Bundle.load(tiny_model)
     ask = training.ensemble([tiny_model, tiny_model], recipe)
-    examples = sc.load(sample, recipe.data, "validation").examples()
-    x, _ = Feed(sc.load(sample, recipe.data, "validation"), recipe).clean(examples)
-    said = ask(x)
+    waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms
+    waveforms /= np.abs(waveforms).max(axis=1, keepdims=True)  # loud enough to be left alone
+    said = ask(features.log_mel(waveforms, recipe.features))
     assert said.dtype == np.float32
-    ships = Recognizer(bundle).probabilities(examples.waveforms)
-    np.testing.assert_allclose(said, ships, atol=1e-3)
+    np.testing.assert_allclose(said, Recognizer(bundle).probabilities(waveforms), atol=1e-3)
     assert training.ensemble([], recipe) is None
+
+
+def test_a_teacher_hears_what_is_too_faint_for_it(tiny_model, tiny_recipe, sample):
+    """Its student has a lower floor; the teacher has its own, and faint clips are amplified."""
+    recipe = Recipe.load(tiny_recipe, overrides=["features.floor_db=-80.0"])
+    ask = training.ensemble([tiny_model], recipe)
+    loud = features.log_mel(
+        sc.load(sample, recipe.data, "validation").examples().waveforms, recipe.features
+    )
+    loud += training.COMFORTABLE_DB - loud.max(axis=(1, 2), keepdims=True)
+    faint = np.maximum(loud - 30, -100, dtype=np.float32)
+    np.testing.assert_allclose(ask(faint), ask(loud), atol=1e-4)
+    silence = np.full_like(loud, recipe.features.floor_db)
+    assert np.ptp(ask(silence), axis=0).max() == 0
+    assert not np.allclose(ask(silence), ask(faint), atol=1e-2)
 
 
 @pytest.mark.parametrize(

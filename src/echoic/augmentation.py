@@ -17,8 +17,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from echoic import features
-
 Array = npt.NDArray[np.float32]
 Range = tuple[float, float]
 
@@ -379,9 +377,14 @@ def augment_log_mels(
     config: AugmentationConfig,
     *,
     band_frequencies: npt.NDArray[np.float64],
+    floor: float,
     rng: np.random.Generator,
 ) -> Array:
-    """Apply all transformations of spectrograms; ``band_frequencies`` (Hz) has shape (n_mels,)."""
+    """Apply all transformations of spectrograms.
+
+    ``band_frequencies`` (Hz) has shape (n_mels,); ``floor`` (dB) is `FeatureConfig.floor_db`,
+    under which no microphone brings a band.
+    """
     m = channel(log_mels, config.channel, rng=rng)
     m = narrow(
         m,
@@ -390,6 +393,7 @@ def augment_log_mels(
         band_frequencies=band_frequencies,
         rng=rng,
     )
+    m = np.maximum(m, np.float32(floor))
     m = mask(m, count=config.time_masks, longest=config.time_mask, axis=1, rng=rng)
     return mask(m, count=config.frequency_masks, longest=config.frequency_mask, axis=2, rng=rng)
 
@@ -402,7 +406,7 @@ def channel(log_mels: Array, deviation: float, *, rng: np.random.Generator) -> A
     shapes = np.cos(np.arange(1, 6)[:, None] * phase)  # (5, n_mels)
     weights = rng.standard_normal((batch, 5)) * deviation * np.sqrt(2 / 5)
     response = (weights @ shapes).astype(np.float32)
-    return np.maximum(log_mels + response[:, None], features.FLOOR_DB, dtype=np.float32)
+    return np.asarray(log_mels + response[:, None], dtype=np.float32)
 
 
 def narrow(
@@ -418,7 +422,7 @@ def narrow(
     cutoff = rng.uniform(*cutoffs, (len(log_mels), 1))
     octaves = np.log2(np.maximum(band_frequencies, 1.0) / cutoff)  # above the cut-off
     loss = np.where(chosen[:, None], 48 * np.maximum(octaves, 0), 0).astype(np.float32)
-    return np.maximum(log_mels - loss[:, None], features.FLOOR_DB, dtype=np.float32)
+    return np.asarray(log_mels - loss[:, None], dtype=np.float32)
 
 
 def mask(

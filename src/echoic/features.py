@@ -3,7 +3,7 @@
     waveform (samples,)
       -> left-padded once with n_fft - hop_length zeros      nothing before the beginning
       -> stft, mel_filters              (frames, n_mels)     power of each frame in each mel band
-      -> power_to_db                    (frames, n_mels)     log_mel(): decibels, floor at -60
+      -> power_to_db                    (frames, n_mels)     log_mel(): decibels, from floor_db
       -> DCT                            (frames, n_mfcc)     mfcc(): what the networks hear
 
 Frame k (from 0) is the ``n_fft`` samples that end at sample ``(k + 1) * hop_length``: no frame
@@ -22,13 +22,6 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from echoic.audio import Waveform
-
-AMIN = 1e-6
-"""Power below which everything is silence. A smaller one makes digital silence, which one training
-clip in ten contains, a feature of its own."""
-
-FLOOR_DB = -60.0
-"""``AMIN`` in decibels: the smallest value of `log_mel`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +44,10 @@ class FeatureConfig:
         frequencies (Hz).
     n_mfcc
         Number of cepstral coefficients kept, from the 0th.
+    floor_db
+        Power of a mel band below which everything is silence (dB): the smallest value of `log_mel`.
+        The higher it is, the less digital silence differs from a quiet room; the lower, the fainter
+        a voice may be. The rounding of 16-bit samples is at about -93.
     """
 
     sample_rate: int = 16_000
@@ -61,6 +58,7 @@ class FeatureConfig:
     fmin: float = 20.0
     fmax: float = 7600.0
     n_mfcc: int = 40
+    floor_db: float = -60.0
 
     def __post_init__(self) -> None:
         bounds = {
@@ -72,6 +70,7 @@ class FeatureConfig:
             "n_mfcc": (1, self.n_mels),
             "fmin": (0, self.fmax),
             "fmax": (self.fmin, self.sample_rate / 2),
+            "floor_db": (-120, 0),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
@@ -79,6 +78,11 @@ class FeatureConfig:
                 raise ValueError(
                     f"Expected FeatureConfig.{name} between {low} and {high}, received {value}."
                 )
+
+    @property
+    def amin(self) -> float:
+        """``floor_db`` as a power, librosa's name for it."""
+        return float(10 ** (self.floor_db / 10))
 
     @property
     def padding(self) -> int:
@@ -128,7 +132,7 @@ def band_frequencies(config: FeatureConfig) -> npt.NDArray[np.float64]:
 
 
 def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32]:
-    """Mel spectrogram in decibels, between `FLOOR_DB` and about +40.
+    """Mel spectrogram in decibels, between ``config.floor_db`` and about +40.
 
     Parameters
     ----------
@@ -167,7 +171,7 @@ def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32
     )  # (..., n_fft // 2 + 1, frames)
     # As librosa.feature.melspectrogram, which makes its filters anew at every call.
     power = np.swapaxes(librosa.util.abs2(spectrum), -1, -2) @ mel_filters(config)
-    decibels = librosa.power_to_db(power, ref=1.0, amin=AMIN, top_db=None)
+    decibels = librosa.power_to_db(power, ref=1.0, amin=config.amin, top_db=None)
     return np.asarray(decibels, dtype=np.float32)
 
 

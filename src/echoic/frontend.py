@@ -57,7 +57,7 @@ class MFCC(keras.layers.Layer):
         real, imaginary = ops.rfft(framed * self._window)
         power = ops.square(real) + ops.square(imaginary)  # (batch, frames, n_fft // 2 + 1)
         mel = ops.matmul(power, self._mel)  # (batch, frames, n_mels)
-        decibels = 10.0 / np.log(10.0) * ops.log(ops.maximum(mel, features.AMIN))
+        decibels = 10.0 / np.log(10.0) * ops.log(ops.maximum(mel, config.amin))
         return ops.matmul(decibels, self._dct)  # (batch, frames, n_mfcc)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

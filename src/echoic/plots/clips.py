@@ -264,5 +264,7 @@ def augmented(
         ),
     }
     rows = [(name, w[0], features.mfcc(w[0], feature_config)) for name, w in waveforms.items()]
-    rows += [(n, waveform[0], features.cepstrum(m[0], feature_config)) for n, m in log_mels.items()]
+    for name, m in log_mels.items():
+        heard = np.maximum(m[0], np.float32(feature_config.floor_db))
+        rows.append((name, waveform[0], features.cepstrum(heard, feature_config)))
     return augmentations(rows, sample_rate=rate, hop_length=feature_config.hop_length)

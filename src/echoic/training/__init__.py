@@ -20,9 +20,10 @@ from echoic.training.run import (
     compile_model,
     train,
 )
-from echoic.training.teachers import available_teachers, ensemble
+from echoic.training.teachers import COMFORTABLE_DB, available_teachers, ensemble
 
 __all__ = [
+    "COMFORTABLE_DB",
     "Batch",
     "Feed",
     "Progress",

@@ -26,7 +26,7 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Coefficients, (rows, clips * frames, n_mfcc); answers, (rows, clips, labels + words)."""
 
 Teacher = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""Coefficients of clips, (clips, frames, n_mfcc), to probabilities, (clips, labels)."""
+"""Log-mel spectrograms of clips, (clips, frames, n_mels), to probabilities, (clips, labels)."""
 
 
 class Feed:
@@ -65,7 +65,7 @@ class Feed:
         augment = strong if epoch < recipe.training.epochs else mild
         context = recipe.training.context
         block = max(BLOCK // context, 1) * context
-        coefficients, answers = [], []
+        heard, coefficients, answers = [], [], []
         for start in range(0, len(indices), block):
             part = indices[start : start + block]
             waveforms, targets = self.split.take(part, rng)
@@ -89,16 +89,20 @@ class Feed:
                 features.log_mel(played, recipe.features).reshape(n, -1, recipe.features.n_mels),
                 augment,
                 band_frequencies=self._band_frequencies,
+                floor=recipe.features.floor_db,
                 rng=rng,
             )
-            heard = features.cepstrum(log_mels, recipe.features)
-            coefficients.append(heard.reshape(len(played), -1, recipe.features.n_mfcc))
+            heard.append(log_mels)
+            coefficients.append(
+                features.cepstrum(log_mels, recipe.features).reshape(
+                    len(played), -1, recipe.features.n_mfcc
+                )
+            )
             answers.append(truth)
         rows, taught = np.concatenate(coefficients), np.concatenate(answers)
         if self.teacher:
             weight, labels = recipe.training.teacher_weight, taught[:, : len(self.split.labels)]
-            said = self.teacher(rows.reshape(len(indices), -1, rows.shape[-1]))
-            labels += weight * (said - labels)
+            labels += weight * (self.teacher(np.concatenate(heard)) - labels)
         return rows, taught.reshape(-1, context, taught.shape[-1])
 
     def clean(self, examples: sc.Examples) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from echoic import models
+from echoic import features, models
 from echoic.audio import SAMPLE_RATE
 from echoic.bundle import Bundle
+from echoic.features import FeatureConfig
 from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
+
+COMFORTABLE_DB = 0.0
+"""What the loudest band of a faint clip is brought to before a teacher hears it."""
+
+MOST_DB = 40.0
+"""The most that a clip is amplified for a teacher; digital silence would have no end."""
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
@@ -33,7 +41,7 @@ def available_teachers(recipe: Recipe) -> list[str]:
         except FileNotFoundError:
             logger.warning("Training without the teacher %s: there is no such model.", name)
             continue
-        if (bundle.labels, bundle.features) == (recipe.data.labels, recipe.features):
+        if bundle.labels == recipe.data.labels and _alike(bundle.features, recipe.features):
             found.append(name)
         else:
             logger.warning(
@@ -45,34 +53,51 @@ def available_teachers(recipe: Recipe) -> list[str]:
 def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
     """Make one teacher of models: the mean of their probabilities; None of none.
 
-    It may be asked by several threads.
+    A teacher hears faint clips at a comfortable level: what is too faint for it need not be for
+    its student. It may be asked by several threads.
 
     Raises
     ------
     FileNotFoundError
         There is no such model.
     ValueError
-        A model has other labels, or hears other features, than the recipe.
+        A model has other labels than the recipe, or hears other features, but for their floor.
     """
-    networks = [_network(Bundle.load(teacher), recipe) for teacher in teachers]
+    bundles = [Bundle.load(teacher) for teacher in teachers]
+    networks = [(bundle.features, _network(bundle, recipe)) for bundle in bundles]
     if not networks:
         return None
 
-    def ask(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        answers = [models.answer(network.predict_on_batch(coefficients)) for network in networks]
-        return np.mean([softmax(logits, axis=-1) for logits in answers], axis=0, dtype=np.float32)
+    def ask(log_mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        loud = comfortable(log_mels)
+        answers = []
+        for config, network in networks:
+            heard = features.cepstrum(np.maximum(loud, np.float32(config.floor_db)), config)
+            answers.append(softmax(models.answer(network.predict_on_batch(heard)), axis=-1))
+        return np.mean(answers, axis=0, dtype=np.float32)
 
     return ask
 
 
+def comfortable(log_mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Amplify the faint of some clips, (clips, frames, n_mels) in decibels, to `COMFORTABLE_DB`."""
+    lacking = COMFORTABLE_DB - log_mels.max(axis=(1, 2), keepdims=True)
+    return np.asarray(log_mels + np.clip(lacking, 0, MOST_DB), dtype=np.float32)
+
+
+def _alike(theirs: FeatureConfig, wanted: FeatureConfig) -> bool:
+    """Whether two features differ in nothing but their floor, which a teacher brings along."""
+    return dataclasses.replace(theirs, floor_db=wanted.floor_db) == wanted
+
+
 def _network(bundle: Bundle, recipe: Recipe) -> Any:
-    for what, theirs, wanted in (
-        ("the labels", bundle.labels, recipe.data.labels),
-        ("the features", bundle.features, recipe.features),
+    for what, theirs, wanted, fit in (
+        ("labels", bundle.labels, recipe.data.labels, bundle.labels == recipe.data.labels),
+        ("features", bundle.features, recipe.features, _alike(bundle.features, recipe.features)),
     ):
-        if theirs != wanted:
+        if not fit:
             raise ValueError(
-                f"Expected teacher {bundle.name} to have {what} of the recipe, {wanted}, "
+                f"Expected teacher {bundle.name} to have the {what} of the recipe, {wanted}, "
                 f"received {theirs}."
             )
     network = bundle.keras_model()
