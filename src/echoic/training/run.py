@@ -307,7 +307,8 @@ def train(
         Default: those of the recipe (``data.extra``) that lie beside ``data``.
     teachers
         Models whose answers are learned beside the true ones (``training.teacher_weight``); of
-        several it is the mean. They must have the labels and the features of the recipe.
+        several it is the mean. They must have the labels and, but for their floor, the
+        features of the recipe.
         Default: those of the recipe (``training.teachers``) that are here and do.
     init
         A model to begin with: each layer that it has alike begins with its weights, the

@@ -15,7 +15,6 @@ from scipy.special import softmax
 from echoic import features, models
 from echoic.audio import SAMPLE_RATE
 from echoic.bundle import Bundle
-from echoic.features import FeatureConfig
 from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe
 
@@ -41,12 +40,12 @@ def available_teachers(recipe: Recipe) -> list[str]:
         except FileNotFoundError:
             logger.warning("Training without the teacher %s: there is no such model.", name)
             continue
-        if bundle.labels == recipe.data.labels and _alike(bundle.features, recipe.features):
-            found.append(name)
-        else:
+        if _differences(bundle, recipe):
             logger.warning(
                 "Training without the teacher %s: it has other labels or features.", name
             )
+        else:
+            found.append(name)
     return found
 
 
@@ -85,21 +84,25 @@ def comfortable(log_mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(log_mels + np.clip(lacking, 0, MOST_DB), dtype=np.float32)
 
 
-def _alike(theirs: FeatureConfig, wanted: FeatureConfig) -> bool:
-    """Whether two features differ in nothing but their floor, which a teacher brings along."""
-    return dataclasses.replace(theirs, floor_db=wanted.floor_db) == wanted
+def _differences(bundle: Bundle, recipe: Recipe) -> list[tuple[str, Any, Any]]:
+    """Return what keeps a model from teaching: what it is, the model's, the recipe's.
+
+    The floor of its features does not: a teacher hears with its own.
+    """
+    hears = dataclasses.replace(bundle.features, floor_db=recipe.features.floor_db)
+    pairs = (
+        ("labels", bundle.labels, recipe.data.labels),
+        ("features", hears, recipe.features),
+    )
+    return [(what, theirs, wanted) for what, theirs, wanted in pairs if theirs != wanted]
 
 
 def _network(bundle: Bundle, recipe: Recipe) -> Any:
-    for what, theirs, wanted, fit in (
-        ("labels", bundle.labels, recipe.data.labels, bundle.labels == recipe.data.labels),
-        ("features", bundle.features, recipe.features, _alike(bundle.features, recipe.features)),
-    ):
-        if not fit:
-            raise ValueError(
-                f"Expected teacher {bundle.name} to have the {what} of the recipe, {wanted}, "
-                f"received {theirs}."
-            )
+    for what, theirs, wanted in _differences(bundle, recipe):
+        raise ValueError(
+            f"Expected teacher {bundle.name} to have the {what} of the recipe, {wanted}, "
+            f"received {theirs}."
+        )
     network = bundle.keras_model()
     # What is compiled here, on one thread, for batches of this shape, is only called on the others.
     frames = recipe.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
