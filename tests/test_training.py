@@ -1,11 +1,14 @@
 """Recipes, batches, and a run that survives whatever happens to it."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -243,6 +246,27 @@ def test_the_stream_of_batches_can_begin_at_any_epoch(feed):
             np.testing.assert_array_equal(a, b)
     whole.close()
     late.close()
+
+
+def test_batches_are_prepared_beside_the_training_and_give_way_to_it(feed, monkeypatch):
+    prepared_in = []
+    batch = feed.batch
+
+    def noted(*args):
+        prepared_in.append((threading.current_thread(), niceness()))
+        return batch(*args)
+
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, 0) if sys.platform == "linux" else 0
+
+    monkeypatch.setattr(feed, "batch", noted)
+    before = niceness()
+    with contextlib.closing(feed.batches()) as batches:
+        next(batches)
+    assert {thread for thread, _ in prepared_in}.isdisjoint({threading.current_thread()})
+    assert niceness() == before
+    if sys.platform == "linux":
+        assert {nice for _, nice in prepared_in} == {min(before + 10, 19)}
 
 
 def test_an_epoch_draws_afresh(feed):

@@ -149,7 +149,7 @@ def fit_length(waveform: Waveform, length: int) -> Waveform:
 
 def to_float32(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     """Scale int16 to float32 in [-1, 1): the value 32,768 stands for full scale."""
-    return samples.astype(np.float32) / np.float32(32768)
+    return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
 
 
 def to_int16(waveform: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int16]:

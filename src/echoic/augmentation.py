@@ -10,9 +10,10 @@ for what may be missing (mask).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -193,20 +194,7 @@ def speed(
     places = np.arange(n, dtype=np.float64)
     for i in np.flatnonzero(rng.random(len(waveforms)) < probability):
         played = (places - n / 2) * rates[i] + n / 2
-        result[i] = _between(waveforms[i], played)
-    return result
-
-
-def _between(waveform: Array, places: npt.NDArray[np.float64]) -> Array:
-    """Values between samples at rising places, 0 outside: `numpy.interp` in half of its time."""
-    last = len(waveform) - 1
-    inside = slice(*np.searchsorted(places, [0, last]))
-    before = places[inside].astype(np.int32)
-    rest = (places[inside] - before).astype(np.float32)
-    left = waveform[before]
-    result = np.zeros(len(places), dtype=np.float32)
-    result[inside] = left + (waveform[before + 1] - left) * rest
-    result[places == last] = waveform[last]
+        result[i] = np.interp(played, places, waveforms[i], left=0, right=0)
     return result
 
 
@@ -291,19 +279,18 @@ def add_noise(
     levels = rng.uniform(-60, -20, len(waveforms))
     ratios = rng.uniform(*snr, len(waveforms))
     chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
-    cuts = random_cuts(noises, len(chosen), waveforms.shape[1], rng=rng)
-    power = _power(waveforms[chosen])
-    power = np.where(power > 0, power, 10 ** ((levels + ratios)[chosen] / 10))
-    wanted = power / 10 ** (ratios[chosen] / 10)
-    factors = np.sqrt(wanted / (_power(cuts) + 1e-12)).astype(np.float32)
-    result[chosen] += cuts * factors[:, None]
+    cuts = _cuts(noises, len(chosen), waveforms.shape[1], rng=rng)
+    for i, cut in zip(chosen, cuts, strict=True):
+        power = _power(result[i]) or 10 ** ((levels[i] + ratios[i]) / 10)
+        wanted = power / 10 ** (ratios[i] / 10)
+        result[i] += cut * np.float32(np.sqrt(wanted / (_power(cut) + 1e-12)))
     return result
 
 
-def _power(waveforms: Array) -> npt.NDArray[np.float64]:
-    """Mean power of each waveform, (batch,)."""
-    energy = np.einsum("ij,ij->i", waveforms, waveforms)
-    return energy.astype(np.float64) / waveforms.shape[1]
+def _power(waveforms: Array) -> Any:
+    """Mean power of each waveform, (...,) float64."""
+    energy = np.einsum("...j,...j->...", waveforms, waveforms)
+    return energy.astype(np.float64) / waveforms.shape[-1]
 
 
 def random_cuts(noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator) -> Array:
@@ -311,17 +298,23 @@ def random_cuts(noises: Sequence[Array], count: int, n: int, *, rng: np.random.G
 
     Every second is as likely as any other; a noise that is shorter than a cut is repeated.
     """
+    cuts = np.empty((count, n), dtype=np.float32)
+    for row, cut in zip(cuts, _cuts(noises, count, n, rng=rng), strict=True):
+        row[:] = cut
+    return cuts
+
+
+def _cuts(
+    noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator
+) -> Iterator[Array]:
+    """Yield `random_cuts` one by one, without a copy: none is to be written to."""
     starts = np.array([max(len(noise) - n, 0) + 1 for noise in noises])
     ends = np.cumsum(starts)
-    cuts = np.empty((count, n), dtype=np.float32)
     places = rng.integers(ends[-1], size=count)
-    for cut, place, which in zip(
-        cuts, places, np.searchsorted(ends, places, side="right"), strict=True
-    ):
+    for place, which in zip(places, np.searchsorted(ends, places, side="right"), strict=True):
         start = place - (ends[which] - starts[which])
         found = noises[which][start : start + n]
-        cut[:] = found if len(found) == n else np.resize(found, n)
-    return cuts
+        yield found if len(found) == n else np.resize(found, n)
 
 
 def synthetic_noise(n: int, *, sample_rate: int, rng: np.random.Generator) -> Array:
@@ -366,7 +359,8 @@ def babble(clips: Array, *, talkers: int, rng: np.random.Generator) -> Array:
 def gain(waveforms: Array, decibels: Range, *, rng: np.random.Generator) -> Array:
     """Change the level of each clip; what then exceeds full scale clips, as in a real input."""
     factors = 10 ** (rng.uniform(*decibels, (len(waveforms), 1)) / 20)
-    return np.clip(waveforms * factors.astype(np.float32), -1, 1)
+    louder = waveforms * factors.astype(np.float32)
+    return np.clip(louder, -1, 1, out=louder)
 
 
 # --- log-mel spectrograms ----------------------------------------------------------------------

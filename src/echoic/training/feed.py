@@ -6,8 +6,10 @@ and resumed hears exactly what the run that was left alone hears.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -128,14 +130,18 @@ class Feed:
         targets = self.split.targets_of(np.concatenate(self.epoch(0)))
         return np.bincount(targets, minlength=len(self.split.labels)) / len(targets)
 
-    def batches(self, *, first_epoch: int = 0, ahead: int = 8) -> Iterator[Batch]:
-        """Yield batches for ever, prepared ``ahead`` in two threads beside the training.
+    def batches(self, *, first_epoch: int = 0, ahead: int = 8) -> Generator[Batch, None, None]:
+        """Yield batches for ever, prepared ``ahead`` in a thread beside the training.
 
-        The numerics inside let go of the interpreter's lock, so the threads use what the
-        training leaves idle.
+        A second thread would hardly augment more of them: the two would wait for the
+        interpreter's lock, which is handed over at every one of a batch's thousands of small
+        steps. A teacher holds no lock while it listens, so that with one there are two.
         """
-        # One thread of linear algebra each: its own would stand in the way of the training's.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as pool:
+        with (
+            # Linear algebra's own threads would stand in the way of the training's.
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(2 if self.teacher else 1, initializer=_give_way) as pool,
+        ):
             waiting: deque[Future[Batch]] = deque()
             try:
                 for epoch in range(first_epoch, 2**31):
@@ -166,6 +172,15 @@ class Feed:
         # The last row, that of -1, has no one: a clip whose word nobody asks for.
         one_hot = np.eye(self.n_words + 1, self.n_words, dtype=np.float32)[words]
         return np.concatenate([labels, _smooth(one_hot, smoothing)], axis=1)
+
+
+def _give_way() -> None:
+    """Let the threads of the training go before this one, where each has a niceness (Linux).
+
+    A step of training is as slow as the slowest of its threads.
+    """
+    if sys.platform == "linux":
+        os.nice(10)
 
 
 def _smooth(one_hot: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
