@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -287,8 +286,8 @@ def add_noise(
     return result
 
 
-def _power(waveforms: Array) -> Any:
-    """Mean power of each waveform, (...,) float64."""
+def _power(waveforms: Array) -> npt.NDArray[np.float64]:
+    """Mean power of each waveform, (...,)."""
     energy = np.einsum("...j,...j->...", waveforms, waveforms)
     return energy.astype(np.float64) / waveforms.shape[-1]
 
