@@ -1,9 +1,9 @@
 """What does fresh augmentation cost? An augmented epoch against one on cached features.
 
-    python benchmarks/training.py [--recipe gru] [--data data/sample] [--steps 40]
+    python benchmarks/training.py [--recipe gru] [--data data/sample] [--steps 40] [--workers 1]
 
 Both train the same network on batches of the same size, taking turns in one run. The aim is a
-ratio of at most 1.3: augmentation runs in a thread beside the training.
+ratio of at most 1.3: augmentation runs in processes beside the training.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ def main() -> None:
     parser.add_argument("--data", default="data/sample")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     arguments = parser.parse_args()
 
     training.keep_memory()
     recipe = Recipe.load(arguments.recipe)
     split = sc.load(arguments.data, recipe.data, "training")
-    feed = Feed(split, recipe)
+    feed = Feed(split, recipe, workers=arguments.workers)
     mean, variance = feed.statistics(batches=2)
     model = models.build(
         recipe.model,

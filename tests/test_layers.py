@@ -14,7 +14,7 @@ FLOORS = [
     {"audio", "labels"},
     {"features"},
     {"frontend", "models", "streaming", "augmentation", "decoder", "metrics"},
-    {"bundle", "speech_commands", "microphone"},
+    {"bundle", "speech_commands", "microphone", "batches"},
     {"training", "evaluation", "export", "recognizer", "assistant", "plots", "inspect", "memory"}
     | {"live", "doctor", "icebreaker"},
     {"cli", "__main__"},
@@ -78,6 +78,7 @@ def test_modules_of_one_floor_do_not_need_each_other_in_a_circle():
         ("import echoic; echoic.Recognizer", ["tensorflow", "keras", "librosa", "matplotlib"]),
         ("import echoic.cli", ["numpy", "tensorflow", "keras", "librosa", "matplotlib"]),
         ("import echoic.features", ["tensorflow", "keras", "librosa"]),
+        ("import echoic.batches", ["tensorflow", "keras", "librosa"]),
         (
             "import echoic; echoic.Recognizer.load('MODEL').predict('CLIP')",
             ["tensorflow", "keras", "librosa", "matplotlib"],

@@ -1,12 +1,20 @@
 """Networks read from a table: their shapes, their causality, their file."""
 
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from keras import ops
 
-from echoic import models
+from echoic import features, models
+from echoic.bundle import load_keras
 from echoic.models import LAYERS, STREAMABLE, ModelConfig
+from echoic.training import Recipe
 
 N_MFCC = 5
 N_LABELS = 3
@@ -21,7 +29,9 @@ ROWS = {
     "mean": {"type": "mean"},
     "bidirectional": {"type": "bidirectional", "units": 4},
     "attention": {"type": "attention", "heads": 2, "key_dim": 3},
+    "speech_embedding": {"type": "speech_embedding"},
 }
+BELS = {"type": "dense", "units": 32}
 
 
 def conv(**settings):
@@ -102,13 +112,14 @@ class TestShapes:
             ["attention"],
             ["conv", "bidirectional", "attention", "dense"],
             ["bidirectional", "mean"],
+            ["bels", "speech_embedding", "mean"],
         ],
         ids=" ".join,
     )
     def test_a_network_for_clips_answers_once(self, rows):
-        model = build(*(ROWS[row] for row in rows))
+        model = build(*((ROWS | {"bels": BELS})[row] for row in rows))
         assert model.output.shape == (None, N_LABELS)
-        for frames in (12, 13):
+        for frames in (52, 53):
             assert run(model, mfcc(frames=frames)).shape == (2, N_LABELS)
 
     def test_every_layer_is_tried_here(self):
@@ -204,11 +215,11 @@ def model_of():
 class TestStreamable:
     @pytest.mark.parametrize("kind", LAYERS)
     def test_says_so(self, kind):
-        expected = kind not in ("mean", "bidirectional", "attention")
+        expected = kind not in ("mean", "bidirectional", "attention", "speech_embedding")
         assert (kind in STREAMABLE) == expected
         assert config(ROWS[kind]).streamable == expected
 
-    @pytest.mark.parametrize("kind", ["mean", "bidirectional", "attention"])
+    @pytest.mark.parametrize("kind", ["mean", "bidirectional", "attention", "speech_embedding"])
     def test_one_layer_that_waits_is_enough(self, kind):
         assert config(conv(), ROWS["gru"], ROWS["dense"]).streamable
         assert not config(conv(), ROWS["gru"], ROWS[kind]).streamable
@@ -322,14 +333,56 @@ class TestErrors:
 class TestFile:
     @pytest.mark.parametrize(
         "rows",
-        [*STACKS.values(), [ROWS["mean"]], [ROWS["bidirectional"], ROWS["attention"]]],
-        ids=[*STACKS, "mean", "bidirectional and attention"],
+        [
+            *STACKS.values(),
+            [ROWS["mean"]],
+            [ROWS["bidirectional"], ROWS["attention"]],
+            [BELS, ROWS["speech_embedding"], ROWS["mean"]],
+        ],
+        ids=[*STACKS, "mean", "bidirectional and attention", "speech embedding"],
     )
     def test_is_loaded_in_safe_mode_and_gives_the_same(self, rows, tmp_path):
         model = build(*rows)
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-        np.testing.assert_array_equal(run(loaded, mfcc()), run(model, mfcc()))
+        x = mfcc(frames=60)
+        np.testing.assert_array_equal(run(loaded, x), run(model, x))
+
+
+class TestSpeechEmbedding:
+    def test_needs_a_spectrogram_of_32_bands(self):
+        with pytest.raises(ValueError, match="Expected 32 channels before speech_embedding_1"):
+            build(ROWS["speech_embedding"], ROWS["mean"])
+
+    @pytest.mark.skipif(
+        find_spec("pyopen_wakeword") is None, reason="needs pyopen-wakeword, which has the weights"
+    )
+    def test_begins_as_googles_own(self, tmp_path, root):
+        """The file that training begins with answers as the TFLite file does, to the same sound."""
+        out = tmp_path / "speech_embedding.keras"
+        script = root / "data" / "make_embedding.py"
+        subprocess.run([sys.executable, script, "--out", out], check=True, capture_output=True)
+        model = load_keras(out)
+        ours = keras.Model(model.get_layer("dense_1").output, model.get_layer("conv_3_pad").input)
+        bels = np.random.default_rng(0).uniform(4, 12, (1, 100, 32)).astype(np.float32)
+        quiet = bels.min(axis=1, keepdims=True)
+        padded = np.concatenate([*[quiet] * 22, bels, *[quiet] * 10], axis=1)
+        package = Path(find_spec("pyopen_wakeword").origin).parent
+        theirs = Interpreter(str(package / "models" / "embedding_model.tflite"))
+        theirs.resize_tensor_input(0, (1, 132, 32, 1))
+        theirs.allocate_tensors()
+        theirs.set_tensor(theirs.get_input_details()[0]["index"], padded[..., None])
+        theirs.invoke()
+        expected = theirs.get_tensor(theirs.get_output_details()[0]["index"]).reshape(1, 8, 96)
+        np.testing.assert_allclose(run(ours, bels), expected, atol=1e-3)
+
+        config = Recipe.load("embedding").features
+        hears = keras.Model(model.input, model.get_layer("dense_1").output)
+        noise = 0.1 * np.random.default_rng(0).standard_normal((1, 16_000)).astype(np.float32)
+        sixteen_bits = features.log_mel(32_767 * noise, config)  # dB
+        np.testing.assert_allclose(
+            run(hears, features.mfcc(noise, config)), sixteen_bits / 10 + 2, atol=1e-3
+        )
 
 
 class TestAnswer:

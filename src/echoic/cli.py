@@ -461,8 +461,16 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the model in --out.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that prepare batches; 0 for a thread.",
+            show_default="half of the cores",
+        ),
+    ] = None,
 ) -> None:
-    """Train a model. Recipes: attention, bag, crnn, gru, lstm, rnn, small."""
+    """Train a model. Recipes: attention, bag, crnn, embedding, gru, lstm, rnn, small."""
     _import_tensorflow()
     from echoic import training
 
@@ -488,6 +496,7 @@ def train(
                 command=_command_line(words),
                 resume=resume,
                 overwrite=overwrite,
+                workers=max(1, (os.cpu_count() or 2) // 2) if workers is None else workers,
                 on_progress=report,
             )
         except KeyboardInterrupt:

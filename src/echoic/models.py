@@ -130,6 +130,41 @@ def bidirectional(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> 
     return layers.Dropout(dropout, name=f"{name}_dropout")(y)
 
 
+EMBEDDING = (
+    # filters, kernels and the pool after them: each (time, bands)
+    (24, ((3, 3), (1, 3), (3, 1)), (2, 2)),
+    (48, ((1, 3), (3, 1), (1, 3), (3, 1)), (1, 2)),
+    (72, ((1, 3), (3, 1), (1, 3), (3, 1)), (2, 2)),
+    (96, ((1, 3), (3, 1), (1, 3), (3, 1)), (1, 2)),
+    (96, ((1, 3), (3, 1), (1, 3), (3, 1)), (2, 2)),
+)
+"""Convolutions of `speech_embedding`."""
+
+
+def speech_embedding(x: Tensor, name: str) -> Tensor:
+    """Convolutions of Google's speech embedding (Lin et al. 2020), which see 76 frames at once.
+
+    Takes spectrograms of 32 bands in bels, (batch, frames, 32); gives 96 channels, one step for
+    each 8 frames. Beyond the clip's ends each band goes on at its lowest.
+    """
+    if x.shape[-1] != 32:
+        raise ValueError(f"Expected 32 channels before {name}, received {x.shape[-1]}.")
+    quiet = ops.min(x, axis=1, keepdims=True)
+    x = layers.Concatenate(axis=1, name=f"{name}_pad")([*[quiet] * 22, x, *[quiet] * 10])
+    x = layers.Reshape((-1, 32, 1), name=f"{name}_image")(x)
+    number = 0
+    for filters, kernels, pool in EMBEDDING:
+        for kernel in kernels:
+            number += 1
+            if kernel[1] > 1:
+                x = layers.ZeroPadding2D((0, 1), name=f"{name}_pad_{number}")(x)
+            x = layers.Conv2D(filters, kernel, name=f"{name}_conv_{number}")(x)
+            x = ops.maximum(ops.leaky_relu(x, 0.2), -0.4)
+        x = layers.MaxPooling2D(pool)(x)
+    x = layers.Conv2D(96, (3, 1), use_bias=False, name=f"{name}_conv_{number + 1}")(x)
+    return layers.Reshape((-1, 96), name=name)(x)
+
+
 def attention(x: Tensor, name: str, *, heads: int, key_dim: int, dropout: float = 0.0) -> Tensor:
     """Multi-head attention over the steps, asked by the middle one (Rybakov et al. 2020)."""
     middle = MiddleStep(name=f"{name}_middle")(x)
@@ -164,6 +199,7 @@ LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
     "mean": mean,
     "bidirectional": bidirectional,
     "attention": attention,
+    "speech_embedding": speech_embedding,
 }
 """All types of rows in ``ModelConfig.layers``."""
 

@@ -1,6 +1,7 @@
 """The whole family: made, proven, measured, and each file run."""
 
 import ast
+import copy
 import json
 import os
 import re
@@ -32,6 +33,25 @@ def test_all_files_are_there_each_with_its_fingerprint_and_figures(family, tiny_
         p.name for p in family.path.iterdir()
     }
     assert not (tiny_model / "clip_int8.tflite").exists()
+
+
+def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkeypatch, caplog):
+    files = {path.stem: path.read_bytes() for path in family.path.glob("*.tflite")}
+    measured = copy.deepcopy(family.content["files"]["measured"])
+    measured["clip_int8"]["difference"] = -0.147
+    measured["stream_int8"]["difference"] = -0.05
+    for owner, name, result in (
+        (export.family, "float_graphs", {name: files[name] for name in ("clip", "stream")}),
+        (export.family.quantize, "integer_int8", files["core_int8"]),
+        (export.family, "_measure", measured),
+    ):
+        monkeypatch.setattr(owner, name, lambda *_, result=result, **__: result)
+    bundle = export.export(family.path, out=tmp_path / "tiny", data=sample)
+    assert "No clip_int8.tflite: it would lose 14.7 points" in caplog.text
+    assert not (bundle.path / "clip_int8.tflite").exists()
+    assert "clip_int8" not in (bundle.path / "README.md").read_text("utf-8")
+    left = set(export.FILES) - {"clip_int8"}
+    assert set(bundle.content["fingerprint"]) == set(bundle.content["files"]["measured"]) == left
 
 
 def test_the_figures_are_those_of_the_files(exported, sample):

@@ -237,6 +237,14 @@ def add_graphs(bundle: Bundle, graphs: Mapping[str, bytes], **more: Any) -> Bund
     return Bundle.load(bundle.path)
 
 
+def remove_graph(bundle: Bundle, name: str) -> Bundle:
+    """Take a TFLite file out of a model's folder, with its fingerprint."""
+    (bundle.path / f"{name}.tflite").unlink()
+    prints = {key: value for key, value in bundle.content["fingerprint"].items() if key != name}
+    _write_content(bundle.path, {**bundle.content, "fingerprint": prints})
+    return Bundle.load(bundle.path)
+
+
 def _write_graphs(path: Path, graphs: Mapping[str, bytes]) -> dict[str, list[float]]:
     """Write ``NAME.tflite`` for each graph and return their fingerprints."""
     prints = {}

@@ -326,6 +326,14 @@ def _training(content: dict[str, Any]) -> list[str]:
         lines.append(f"- It was also taught by {', '.join(teachers)}, whose say was {weight:.0%}.")
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")
+    if beyond := training.get("beyond_the_data"):
+        whose = "It" if content["name"] in beyond else f"Its teacher {' and '.join(beyond)}"
+        lines.append(
+            f"- {whose} began with Google's speech embedding (Lin et al. 2020, arXiv:2002.01322; "
+            "Apache-2.0), which learned from many other recordings: what this model knows is not "
+            "from its data alone, and words that its training never named may have been named "
+            "there."
+        )
     if temperature := training.get("temperature"):
         lines.append(
             f"- Its logits were divided by {temperature:.2f}, the temperature that fits validation "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ from echoic.export.graphs import ExportError
 from echoic.features import FeatureConfig
 from echoic.speech_commands import Examples
 
+logger = logging.getLogger(__name__)
+
 FILES = {
     "clip": "a whole clip; float32",
     "clip_float16": "a whole clip; weights in float16",
@@ -39,6 +42,9 @@ FILES = {
 
 PARITY = 1e-4
 """Largest difference of a probability between a float32 file and the network it was made of."""
+
+MOST_LOST = 0.05
+"""Accuracy that a file may lose against the network; one that loses more is not kept."""
 
 CALIBRATION_CLIPS = 200
 """Clips in the running streams from which the ranges of int8 are taken."""
@@ -118,6 +124,7 @@ def export(
     Bundle
         The folder, with the TFLite files, their fingerprints, their figures in ``echoic.json``
         under ``files`` and in the card, and ``listen.py``, which runs the streaming model alone.
+        A file that loses more than `MOST_LOST` is not among them; a warning says so.
 
     Raises
     ------
@@ -160,7 +167,15 @@ def export(
     bundle = bundles.add_graphs(bundle, made)
 
     measured = _measure(bundle, network, examples, made, report)
-    if with_c_array:
+    for name in [n for n, figures in measured.items() if figures["difference"] < -MOST_LOST]:
+        logger.warning(
+            "No %s.tflite: it would lose %.1f points of the network's accuracy.",
+            name,
+            -100 * measured.pop(name)["difference"],
+        )
+        bundle = bundles.remove_graph(bundle, name)
+        del made[name]
+    if with_c_array and "core_int8" in made:
         header, source = c_array(made["core_int8"], name="echoic_core")
         (bundle.path / "echoic_core.h").write_text(header, encoding="utf-8")
         (bundle.path / "echoic_core.cc").write_text(source, encoding="utf-8")

@@ -1,7 +1,7 @@
 """Training: a recipe and a data set in, a model's folder out.
 
 recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
-feed.py     Feed       fresh examples, augmented afresh, every epoch
+feed.py     Feed       batches for every epoch, prepared beside the training
 teachers.py            what other models say to the same clips
 allocator.py           freed memory that is kept for the next batch
 run.py      train()    fit, checkpoints, the best weights, a bundle
@@ -20,10 +20,9 @@ from echoic.training.run import (
     compile_model,
     train,
 )
-from echoic.training.teachers import COMFORTABLE_DB, available_teachers, ensemble
+from echoic.training.teachers import available_teachers, ensemble
 
 __all__ = [
-    "COMFORTABLE_DB",
     "Batch",
     "Feed",
     "Progress",

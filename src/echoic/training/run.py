@@ -24,7 +24,7 @@ from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import available_teachers, ensemble
+from echoic.training.teachers import available_teachers, beyond_the_data, ensemble
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +175,8 @@ def compile_model(
         optimizer,
         loss=clip_loss(config, n_labels=n_labels),
         metrics=[clip_accuracy(n_labels=n_labels)],
-        jit_compile=False,
+        # JAX is fast compiled only; XLA for TensorFlow takes minutes and is slower here.
+        jit_compile=keras.backend.backend() == "jax",
     )
     optimizer.build(model.trainable_variables)
 
@@ -289,6 +290,7 @@ def train(
     command: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    workers: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> bundles.Bundle:
     """Train a network and write its folder.
@@ -307,12 +309,11 @@ def train(
         Default: those of the recipe (``data.extra``) that lie beside ``data``.
     teachers
         Models whose answers are learned beside the true ones (``training.teacher_weight``); of
-        several it is the mean. They must have the labels and, but for their floor, the
-        features of the recipe.
+        several it is the mean. They must have the labels of the recipe.
         Default: those of the recipe (``training.teachers``) that are here and do.
     init
-        A model to begin with: each layer that it has alike begins with its weights, the
-        normalization among them.
+        A model to begin with, or a Keras file: each layer that it has alike begins with its
+        weights, the normalization among them.
     data_name
         What the model card calls the data; defaults to the folder's name.
     command
@@ -322,6 +323,10 @@ def train(
         the same.
     overwrite
         Replace a model that is in ``out``.
+    workers
+        Processes that prepare batches beside the training; with a GPU it takes many to keep it
+        busy. 0: a thread of this process does. What is learned does not depend on it. Where there
+        are any, a script calls this under ``if __name__ == "__main__":``, as each process reads it.
     on_progress
         Called a few times a second and after every epoch.
 
@@ -347,7 +352,7 @@ def train(
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
         "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
-        "init": bundles.Bundle.load(init).path.resolve().name if init else None,
+        "init": _beginning(init).name if init else None,
     }
     begin = {**recipe.to_dict(), "inputs": inputs}
     _prepare(out, work, begin, resume=resume, overwrite=overwrite)
@@ -361,7 +366,7 @@ def train(
     logger.info("Reading %s", data)
     split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
-    feed = Feed(split, recipe, teacher=ensemble(teachers, recipe))
+    feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers)
     held_out = feed.clean(validation.examples())
     mean, variance = _statistics(feed, work / "statistics.json")
     model = models.build(
@@ -372,7 +377,8 @@ def train(
         variance=variance,
     )
     if init:
-        _begin_with(model, bundles.Bundle.load(init).keras_model())
+        found = _beginning(init)
+        _begin_with(model, bundles.load_keras(found / "model.keras" if found.is_dir() else found))
     learner = models.with_words(model, feed.n_words)
     steps = len(feed.epoch(0))
     compile_model(learner, recipe.training, steps, n_labels=len(split.labels))
@@ -422,6 +428,7 @@ def train(
             "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
             **inputs,
+            "beyond_the_data": beyond_the_data(recipe, teachers, init, name=out.name),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
             "best_epoch": checkpoints.best["epoch"],
@@ -442,6 +449,12 @@ def _available_extras(data: str | Path, recipe: Recipe) -> list[Path]:
         if not folder.is_dir():
             logger.warning("Training without %s: there is no such folder.", folder)
     return [folder for folder in folders if folder.is_dir()]
+
+
+def _beginning(init: str | Path) -> Path:
+    """Return the folder of a model, or a Keras file."""
+    file = Path(init)
+    return file if file.suffix == ".keras" else bundles.Bundle.load(init).path.resolve()
 
 
 def _begin_with(model: keras.Model, other: keras.Model) -> None:

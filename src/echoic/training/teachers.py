@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from echoic import features, models
+from echoic import models
 from echoic.audio import SAMPLE_RATE
 from echoic.bundle import Bundle
-from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
-
-COMFORTABLE_DB = 0.0
-"""What the loudest band of a faint clip is brought to before a teacher hears it."""
-
-MOST_DB = 40.0
-"""The most that a clip is amplified for a teacher; digital silence would have no end."""
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
@@ -40,72 +32,79 @@ def available_teachers(recipe: Recipe) -> list[str]:
         except FileNotFoundError:
             logger.warning("Training without the teacher %s: there is no such model.", name)
             continue
-        if _differences(bundle, recipe):
-            logger.warning(
-                "Training without the teacher %s: it has other labels or features.", name
-            )
+        if bundle.labels != recipe.data.labels:
+            logger.warning("Training without the teacher %s: it has other labels.", name)
         else:
             found.append(name)
     return found
 
 
-def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Teacher | None:
-    """Make one teacher of models: the mean of their probabilities; None of none.
+def beyond_the_data(
+    recipe: Recipe, teachers: Sequence[str | Path], init: str | Path | None, *, name: str
+) -> list[str]:
+    """Names of models whose knowledge a run has that is not from its data.
 
-    A teacher hears faint clips at a comfortable level: what is too faint for it need not be for
-    its student. It may be asked by several threads.
+    The network's own, ``name``, where it begins with a speech embedding, and those that its
+    teachers know of: a card has to say so.
+    """
+    names = [name] if init and _has_embedding(recipe.to_dict()) else []
+    for teacher in teachers:
+        names += Bundle.load(teacher).content["training"].get("beyond_the_data", [])
+    return list(dict.fromkeys(names))
+
+
+def _has_embedding(recipe: dict[str, Any]) -> bool:
+    return any(row["type"] == "speech_embedding" for row in recipe["model"]["layers"])
+
+
+class Ensemble:
+    """Several models as one teacher: the mean of their probabilities.
+
+    Attributes
+    ----------
+    hears
+        The features of the models, each once; see `batches.heard_by`.
+    """
+
+    def __init__(self, bundles: Sequence[Bundle], recipe: Recipe) -> None:
+        self.hears = tuple(dict.fromkeys(bundle.features for bundle in bundles))
+        self._networks = [
+            (self.hears.index(bundle.features), _network(bundle, recipe)) for bundle in bundles
+        ]
+
+    def __call__(self, heard: tuple[npt.NDArray[np.float32], ...]) -> npt.NDArray[np.float32]:
+        """Say what clips are: what is ``heard`` of them to probabilities, (clips, labels)."""
+        answers = [
+            softmax(models.answer(np.asarray(network.predict_on_batch(heard[which]))), axis=-1)
+            for which, network in self._networks
+        ]
+        return np.mean(answers, axis=0, dtype=np.float32)
+
+
+def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
+    """Make one teacher of models; None of none.
 
     Raises
     ------
     FileNotFoundError
         There is no such model.
     ValueError
-        A model has other labels than the recipe, or hears other features, but for their floor.
+        A model has other labels than the recipe.
     """
     bundles = [Bundle.load(teacher) for teacher in teachers]
-    networks = [(bundle.features, _network(bundle, recipe)) for bundle in bundles]
-    if not networks:
-        return None
-
-    def ask(log_mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        loud = comfortable(log_mels)
-        answers = []
-        for config, network in networks:
-            heard = features.cepstrum(np.maximum(loud, np.float32(config.floor_db)), config)
-            answers.append(softmax(models.answer(network.predict_on_batch(heard)), axis=-1))
-        return np.mean(answers, axis=0, dtype=np.float32)
-
-    return ask
-
-
-def comfortable(log_mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Amplify the faint of some clips, (clips, frames, n_mels) in decibels, to `COMFORTABLE_DB`."""
-    lacking = COMFORTABLE_DB - log_mels.max(axis=(1, 2), keepdims=True)
-    return np.asarray(log_mels + np.clip(lacking, 0, MOST_DB), dtype=np.float32)
-
-
-def _differences(bundle: Bundle, recipe: Recipe) -> list[tuple[str, Any, Any]]:
-    """Return what keeps a model from teaching: what it is, the model's, the recipe's.
-
-    The floor of its features does not: a teacher hears with its own.
-    """
-    hears = dataclasses.replace(bundle.features, floor_db=recipe.features.floor_db)
-    pairs = (
-        ("labels", bundle.labels, recipe.data.labels),
-        ("features", hears, recipe.features),
-    )
-    return [(what, theirs, wanted) for what, theirs, wanted in pairs if theirs != wanted]
+    for bundle in bundles:
+        if bundle.labels != recipe.data.labels:
+            raise ValueError(
+                f"Expected teacher {bundle.name} to have the labels of the recipe, "
+                f"{recipe.data.labels}, received {bundle.labels}."
+            )
+    return Ensemble(bundles, recipe) if bundles else None
 
 
 def _network(bundle: Bundle, recipe: Recipe) -> Any:
-    for what, theirs, wanted in _differences(bundle, recipe):
-        raise ValueError(
-            f"Expected teacher {bundle.name} to have the {what} of the recipe, {wanted}, "
-            f"received {theirs}."
-        )
     network = bundle.keras_model()
-    # What is compiled here, on one thread, for batches of this shape, is only called on the others.
-    frames = recipe.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
-    shape = (recipe.training.batch_size, frames, recipe.features.n_mfcc)
+    # What is compiled here, for batches of this shape, is only called beside the training.
+    frames = bundle.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
+    shape = (recipe.training.batch_size, frames, bundle.features.n_mfcc)
     network.predict_on_batch(np.zeros(shape, dtype=np.float32))
     return network

@@ -1,0 +1,64 @@
+"""Write data/speech_embedding.keras: what `echoic train embedding` begins with.
+
+    pip install pyopen-wakeword
+    python data/make_embedding.py [--out data/speech_embedding.keras]
+    echoic train embedding --init data/speech_embedding.keras
+
+Google's speech embedding (Lin et al. 2020, arXiv:2002.01322) learned to tell thousands of words in
+many recordings; Google gives it away under Apache-2.0, and the package pyopen-wakeword brings it.
+Here its weights become those of the network of the recipe `embedding`, which expects cepstra: the
+first layer makes of them what the embedding was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pyopen_wakeword
+from ai_edge_litert.interpreter import Interpreter
+from scipy.fft import dct
+
+from echoic import models
+from echoic.training import Recipe
+
+FULL_SCALE = 20 * np.log10(32767)
+"""The embedding hears 16-bit samples (dB), in units of 10 dB, and 2 more."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("data/speech_embedding.keras"))
+    out = parser.parse_args().out
+
+    recipe = Recipe.load("embedding")
+    n = recipe.features.n_mels
+    model = models.build(
+        recipe.model,
+        n_mfcc=n,
+        n_labels=len(recipe.data.labels),
+        mean=np.zeros(n),
+        variance=np.ones(n),
+    )
+    transform = dct(np.eye(n), axis=0, norm="ortho")  # (coefficients, bands)
+    model.get_layer("dense_1").set_weights([transform / 10, np.full(n, FULL_SCALE / 10 + 2)])
+
+    file = Path(pyopen_wakeword.__file__).parent / "models" / "embedding_model.tflite"
+    source = Interpreter(str(file))
+    theirs = [op["inputs"] for op in source._get_ops_details() if op["op_name"] == "CONV_2D"]
+    ours = [layer for layer in model.layers if layer.name.startswith("speech_embedding_2_conv")]
+    for layer, (_, kernel, bias) in zip(ours, theirs, strict=True):
+        weights = [source.get_tensor(kernel).transpose(1, 2, 3, 0), source.get_tensor(bias)]
+        layer.set_weights(weights[: len(layer.weights)])
+    model.save(out)
+    print(f"{out}: {model.count_params():,} parameters")
+
+
+if __name__ == "__main__":
+    main()
