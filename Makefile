@@ -17,7 +17,7 @@ demo: $(VENV)/ready
 	@echo
 	@echo "2. Train one of your own, on the small synthetic sample (about two minutes):"
 	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
-	  --set training.epochs=$(DEMO_EPOCHS) --set training.batch_size=48 \
+	  --set training.epochs=$(DEMO_EPOCHS) --set training.finish_epochs=12 --set training.batch_size=48 \
 	  --set "data.extra=[]" --set "training.teachers=[]"
 	@echo
 	@echo "3. Measure it on speakers that it has not heard:"
@@ -27,7 +27,7 @@ demo: $(VENV)/ready
 	@echo "  echoic predict RECORDING                 name the words in your own recording"
 	@echo "  echoic plot data/sample/stream.wav       see what the model heard"
 	@echo "  echoic download                          the real data set, 2.4 GB"
-	@echo "  echoic train gru --out models/mine       and a model of your own on it"
+	@echo "  echoic train gru --out models/mine       and a model of your own on it (hours)"
 
 test: $(VENV)/ready
 	$(BIN)/ruff format --check src tests benchmarks data

@@ -9,7 +9,6 @@ ratio of at most 1.3: augmentation runs in processes beside the training.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import os
 import time
@@ -19,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from echoic import models, training
 from echoic import speech_commands as sc
+from echoic.batches import usual_workers
 from echoic.training import Batch, Feed, Recipe
 
 WARM_UP = 10
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--data", default="data/sample")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    parser.add_argument("--workers", type=int, default=usual_workers())
     arguments = parser.parse_args()
 
     training.keep_memory()
@@ -48,7 +48,8 @@ def main() -> None:
     )
     model = models.with_words(model, feed.n_words)
     training.compile_model(model, recipe.training, arguments.steps, n_labels=len(split.labels))
-    cached = list(itertools.islice(feed.batches(), min(arguments.steps, 8)))
+    with feed.batches() as batches:
+        cached = list(itertools.islice(batches, min(arguments.steps, 8)))
 
     def clips_a_second(batches: Iterator[Batch]) -> float:
         for x, y in itertools.islice(batches, WARM_UP):
@@ -60,8 +61,8 @@ def main() -> None:
         return clips / (time.perf_counter() - begun)
 
     def clips_a_second_augmented(epoch: int) -> float:
-        # Closed when its turn is over, so that nothing is prepared during the other's.
-        with contextlib.closing(feed.batches(first_epoch=epoch)) as fresh:
+        # Its turn ends with the context, so that nothing is prepared during the other's.
+        with feed.batches(first_epoch=epoch) as fresh:
             return clips_a_second(fresh)
 
     clips_a_second(itertools.cycle(cached))  # compiles

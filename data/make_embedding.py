@@ -27,7 +27,8 @@ from echoic import models
 from echoic.training import Recipe
 
 FULL_SCALE = 20 * np.log10(32767)
-"""The embedding hears 16-bit samples (dB), in units of 10 dB, and 2 more."""
+"""What samples of 16 bits have more than those in [-1, 1] (dB). The embedding was trained on the
+decibels of 16-bit samples, divided by 10, plus 2."""
 
 
 def main() -> None:

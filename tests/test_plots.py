@@ -513,9 +513,10 @@ class TestHistory:
         names = [text.get_text() for text in figure.legends[0].get_texts()]
         assert names == ["training", "validation", "best epoch (30)"]
 
-    def test_best_is_the_first_of_the_highest_validation_accuracy(self):
-        figure = plots.history({"val_loss": [3, 2, 1, 0], "val_accuracy": [0.1, 0.9, 0.9, 0.2]})
-        assert figure.axes[1].get_title(loc="left") == "Validation at epoch 2: 0.900"
+    @pytest.mark.parametrize(("losses", "best"), [([3, 2, 1, 0], 3), ([3, 2, 2, 0], 2)])
+    def test_best_is_what_training_keeps(self, losses, best):
+        figure = plots.history({"val_loss": losses, "val_accuracy": [0.1, 0.9, 0.9, 0.2]})
+        assert figure.axes[1].get_title(loc="left") == f"Validation at epoch {best}: 0.900"
 
     def test_best_is_the_lowest_validation_loss_without_accuracy(self):
         figure = plots.history({"loss": [3, 2, 1], "val_loss": [1, float("nan"), 2]})

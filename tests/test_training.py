@@ -1,6 +1,5 @@
 """Recipes, batches, and a run that survives whatever happens to it."""
 
-import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -19,7 +18,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from echoic import features, models, training
+from echoic import batches, features, models, training
 from echoic import speech_commands as sc
 from echoic.batches import BatchMaker
 from echoic.bundle import Bundle
@@ -53,7 +52,7 @@ def test_the_eight_recipes_ship():
 
 def test_a_recipe_that_has_a_base_changes_only_what_it_names():
     gru, crnn = Recipe.load("gru"), Recipe.load("crnn")
-    assert dataclasses.replace(crnn, model=gru.model) == gru
+    assert dataclasses.replace(crnn, model=gru.model, training=gru.training) == gru
     assert crnn.model != gru.model
 
 
@@ -251,15 +250,12 @@ def test_held_out_clips_are_alone_and_asked_for_their_label_only(feed):
 
 def test_the_stream_of_batches_can_begin_at_any_epoch(feed):
     steps = len(feed.epoch(0))
-    whole = feed.batches()
-    for _ in range(steps):
-        next(whole)
-    late = feed.batches(first_epoch=1)
-    for _ in range(3):
-        for a, b in zip(next(whole), next(late), strict=True):
-            np.testing.assert_array_equal(a, b)
-    whole.close()
-    late.close()
+    with feed.batches() as whole, feed.batches(first_epoch=1) as late:
+        for _ in range(steps):
+            next(whole)
+        for _ in range(3):
+            for a, b in zip(next(whole), next(late), strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_batches_are_prepared_beside_the_training_and_give_way_to_it(feed, monkeypatch):
@@ -275,7 +271,7 @@ def test_batches_are_prepared_beside_the_training_and_give_way_to_it(feed, monke
 
     monkeypatch.setattr(BatchMaker, "batch", noted)
     before = niceness()
-    with contextlib.closing(feed.batches()) as batches:
+    with feed.batches() as batches:
         next(batches)
     assert {thread for thread, _ in prepared_in}.isdisjoint({threading.current_thread()})
     assert niceness() == before
@@ -289,10 +285,7 @@ def test_processes_prepare_what_a_thread_prepares_and_leave_with_it(feed):
         Feed(feed.split, feed.recipe, teacher=teacher, workers=n) for n in (0, 2)
     )
     already = set(multiprocessing.active_children())
-    with (
-        contextlib.closing(by_thread.batches()) as one,
-        contextlib.closing(by_processes.batches()) as other,
-    ):
+    with by_thread.batches() as one, by_processes.batches() as other:
         for _ in range(len(feed.epoch(0)) + 1):
             for a, b in zip(next(one), next(other), strict=True):
                 np.testing.assert_array_equal(a, b)
@@ -306,15 +299,17 @@ def test_a_process_that_prepares_does_not_outlive_the_training(sample, tiny_reci
     script.write_text(
         f"""
 import multiprocessing, time
+from pathlib import Path
 from echoic import speech_commands as sc
 from echoic.training import Feed, Recipe
 
 if __name__ == "__main__":
     recipe = Recipe.load({str(tiny_recipe)!r})
     split = sc.load({str(sample)!r}, recipe.data, "training")
-    next(batches := Feed(split, recipe, workers=1).batches())
-    print(len(multiprocessing.active_children()), flush=True)
-    time.sleep(600)
+    with Feed(split, recipe, workers=1, folder=Path({str(tmp_path)!r})).batches() as batches:
+        next(batches)
+        print(len(multiprocessing.active_children()), flush=True)
+        time.sleep(600)
 """,
         encoding="utf-8",
     )
@@ -573,7 +568,7 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
     model = training.train(recipe, data=sample, out=tmp_path / "second", init=tiny_model)
     assert model.content["training"]["init"] == "tiny"
     assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
-    assert model.content["training"]["beyond_the_data"] == []
+    assert model.content["training"]["beyond_the_data"] is False
     first, second = Bundle.load(tiny_model).keras_model(), model.keras_model()
     for name in ("normalization", "conv_1", "gru_2"):
         for a, b in zip(
@@ -582,23 +577,54 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_what_is_known_beyond_the_data_is_told_of_students_too(tiny_recipe, tiny_model):
-    taught = Recipe.load(tiny_recipe)
-    embedding = Recipe.load("embedding")
+def test_what_is_known_beyond_the_data_is_told_of_students_too(tiny_model):
+    beyond = teachers_module.beyond_the_data
+    assert beyond([], "somewhere/speech_embedding.keras")
+    assert beyond([tiny_model, "embedding-12"], None)
+    assert beyond(["gru-12"], None)  # it was taught by embedding-12
+    assert beyond([], "gru-12")
+    assert not beyond([tiny_model, "lstm-12"], tiny_model / "model.keras")
+    assert not beyond([], None)
+    for name, told in (("embedding-12", True), ("gru-12", True), ("lstm-12", False)):
+        card = (Bundle.load(name).path / "README.md").read_text("utf-8")
+        assert ("has learned from Google's speech embedding" in card) == told
+        assert ("is Apache-2.0" in card) == told
 
-    def beyond(recipe, teachers=(), init=None):
-        return teachers_module.beyond_the_data(recipe, teachers, init, name="mine")
 
-    assert beyond(embedding, init="data/speech_embedding.keras") == ["mine"]
-    assert beyond(embedding) == beyond(taught, [tiny_model]) == []
-    assert beyond(taught, [tiny_model, "embedding-12", "gru-12"]) == ["embedding-12"]
-    cards = {
-        name: (Bundle.load(name).path / "README.md").read_text("utf-8")
-        for name in ("embedding-12", "gru-12", "lstm-12")
-    }
-    assert "- It began with Google's speech embedding" in cards["embedding-12"]
-    assert "- Its teacher embedding-12 began with Google's" in cards["gru-12"]
-    assert "Google" not in cards["lstm-12"]
+def test_a_run_that_cannot_begin_leaves_nothing(tiny_recipe, sample, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No file nothing\.keras to begin with"):
+        training.train(
+            Recipe.load(tiny_recipe), data=sample, out=tmp_path / "none", init="nothing.keras"
+        )
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_embedding_that_begins_with_nothing_says_so(sample, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(training.run.sc, "load", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        training.train(Recipe.load("embedding"), data=sample, out=tmp_path / "none")
+    assert "A speech embedding with random weights" in caplog.text
+
+
+def test_a_run_leaves_no_process_and_no_recordings(tiny_recipe, sample, tmp_path):
+    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
+    training.train(recipe, data=sample, out=tmp_path / "run", workers=2)
+    assert multiprocessing.active_children() == []
+    assert not list(tmp_path.rglob("waveforms.npy"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_process_that_dies_is_an_error_that_says_how_to_go_on(tiny_recipe, sample, tmp_path):
+    def kill(progress):
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+
+    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=3"])
+    with pytest.raises(ChildProcessError, match="go on with --resume, and fewer --workers"):
+        training.train(recipe, data=sample, out=tmp_path / "run", workers=1, on_progress=kill)
+    assert multiprocessing.active_children() == []
+    model = training.train(recipe, data=sample, out=tmp_path / "run", resume=True)
+    assert model.content["training"]["best_epoch"] >= 1
 
 
 def test_a_run_may_begin_with_a_keras_file(tiny_recipe, tiny_model, sample, tmp_path):
@@ -645,24 +671,25 @@ def test_a_teacher_of_other_labels_is_refused(tiny_model, tiny_recipe):
 
 
 def test_a_teacher_may_hear_other_features_than_its_student(tiny_recipe, tiny_model, sample):
+    still = [f"augmentation.{n}_probability=0.0" for n in ("speed", "reverberation", "noise")]
+    still += ["augmentation.shift=0.0", "augmentation.gain=[0.0, 0.0]"]
     recipe = Recipe.load(
-        tiny_recipe,
-        overrides=["features.n_mfcc=20", "features.hop_length=160", "training.epochs=1"],
+        tiny_recipe, overrides=["features.n_mfcc=20", "features.hop_length=160", *still]
     )
-    feed = Feed(
-        sc.load(sample, recipe.data, "training"),
-        recipe,
-        teacher=training.ensemble([tiny_model], recipe),
-    )
-    indices = feed.epoch(0)[0]
-    x, y = feed.batch(indices, 0)
+    split = sc.load(sample, recipe.data, "training")
+    alone = Feed(split, recipe)
+    taught = Feed(split, recipe, teacher=training.ensemble([tiny_model], recipe))
+    everything, _ = split.take(np.arange(len(split.clips)), np.random.default_rng(0))
+    levels = features.log_mel(everything, Bundle.load(tiny_model).features).max(axis=(1, 2))
+    indices = np.flatnonzero(levels > batches.COMFORTABLE_DB)[:16]  # loud enough
+    x, hard = alone.batch(indices, 0)
+    _, soft = taught.batch(indices, 0)
     assert x.shape[1:] == (100, 20)
-    alone = Feed(feed.split, recipe)
-    hard = alone.batch(indices, 0)[1]
-    n = len(feed.split.labels)
-    said = (y - 0.3 * hard)[..., :n] / 0.7
-    np.testing.assert_allclose(said.sum(axis=-1), 1, atol=1e-4)
-    assert not np.allclose(said, hard[..., :n], atol=0.05)
+    n = len(split.labels)
+    said = ((soft - 0.3 * hard)[..., :n] / 0.7).reshape(-1, n)
+    waveforms, _ = split.take(indices, np.random.default_rng(0))
+    expected = Recognizer(Bundle.load(tiny_model)).probabilities(waveforms)
+    np.testing.assert_allclose(said, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("factor", [0.25, 1.0, 5.0])

@@ -173,20 +173,26 @@ class BatchMaker:
         return np.concatenate([labels, _smooth(one_hot, smoothing)], axis=1)
 
     @contextlib.contextmanager
-    def beside(self, workers: int) -> Iterator[tuple[Executor, Callable[..., Prepared]]]:
+    def beside(
+        self, workers: int, *, folder: Path | None = None
+    ) -> Iterator[tuple[Executor, Callable[..., Prepared]]]:
         """Where batches are prepared beside a training, and the function to submit there: `batch`.
 
         In ``workers`` processes, or, where that is 0, in a thread. A step of training is as slow
         as the slowest of its threads, so what prepares has a lower priority than they, where there
-        is such a thing.
+        is such a thing. Processes share the recordings, a gigabyte, in a file in ``folder``
+        (default: a temporary one); one that a killed run has left there is replaced.
         """
         if not workers:
             with ThreadPoolExecutor(1, initializer=_give_way_as_a_thread) as thread:
                 yield thread, self.batch
             return
-        # The recordings, a gigabyte, are a file that all processes see, not a copy for each.
-        with tempfile.TemporaryDirectory(prefix="echoic-", ignore_cleanup_errors=True) as folder:
-            recordings = Path(folder) / "waveforms.npy"
+        with contextlib.ExitStack() as stack:
+            if folder is None:
+                temporary = tempfile.TemporaryDirectory("-echoic", ignore_cleanup_errors=True)
+                folder = Path(stack.enter_context(temporary))
+            recordings = folder / "waveforms.npy"
+            stack.callback(recordings.unlink, missing_ok=True)
             np.save(recordings, self.split.waveforms)
             light = dataclasses.replace(self.split, waveforms=self.split.waveforms[:0])
             with ProcessPoolExecutor(
@@ -233,6 +239,15 @@ def _smooth(one_hot: Array, share: float) -> Array:
 
 
 # --- beside the training -------------------------------------------------------------------------
+
+
+def usual_workers() -> int:
+    """Half of the processors that this process may use, from 1 to 16."""
+    if hasattr(os, "sched_getaffinity"):
+        processors = len(os.sched_getaffinity(0))
+    else:
+        processors = os.cpu_count() or 2
+    return min(max(processors // 2, 1), 16)
 
 
 def _give_way_as_a_thread() -> None:

@@ -473,6 +473,7 @@ def train(
     """Train a model. Recipes: attention, bag, crnn, embedding, gru, lstm, rnn, small."""
     _import_tensorflow()
     from echoic import training
+    from echoic.batches import usual_workers
 
     training.keep_memory()
     resolved = training.Recipe.load(recipe, overrides=settings or [])
@@ -483,6 +484,7 @@ def train(
     words += ["--init", init] if init else []
     words += [part for setting in settings or [] for part in ("--set", setting)]
     words += ["--data-name", data_name] if data_name else []
+    beside = [] if workers is None else ["--workers", str(workers)]
     with _training_view() as report:
         try:
             bundle = training.train(
@@ -496,13 +498,13 @@ def train(
                 command=_command_line(words),
                 resume=resume,
                 overwrite=overwrite,
-                workers=max(1, (os.cpu_count() or 2) // 2) if workers is None else workers,
+                workers=usual_workers() if workers is None else workers,
                 on_progress=report,
             )
         except KeyboardInterrupt:
             print(
                 "\nStopped. All whole epochs are saved; go on with\n  "
-                + _command_line([*words, "--resume"]),
+                + _command_line([*words, *beside, "--resume"]),
                 file=sys.stderr,
             )
             raise

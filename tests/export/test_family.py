@@ -39,7 +39,9 @@ def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkey
     files = {path.stem: path.read_bytes() for path in family.path.glob("*.tflite")}
     measured = copy.deepcopy(family.content["files"]["measured"])
     measured["clip_int8"]["difference"] = -0.147
+    measured["core_int8"]["difference"] = -0.06
     measured["stream_int8"]["difference"] = -0.05
+    monkeypatch.setattr(export.family, "LEAST_CLIPS", 1)
     for owner, name, result in (
         (export.family, "float_graphs", {name: files[name] for name in ("clip", "stream")}),
         (export.family.quantize, "integer_int8", files["core_int8"]),
@@ -48,10 +50,18 @@ def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkey
         monkeypatch.setattr(owner, name, lambda *_, result=result, **__: result)
     bundle = export.export(family.path, out=tmp_path / "tiny", data=sample)
     assert "No clip_int8.tflite: it would lose 14.7 points" in caplog.text
-    assert not (bundle.path / "clip_int8.tflite").exists()
-    assert "clip_int8" not in (bundle.path / "README.md").read_text("utf-8")
-    left = set(export.FILES) - {"clip_int8"}
+    card = (bundle.path / "README.md").read_text("utf-8")
+    for name in ("clip_int8", "core_int8"):
+        assert not (bundle.path / f"{name}.tflite").exists()
+        assert f"{name}.tflite" not in card
+    assert "`clip_float16.tflite` | the same, smaller" in card
+    assert "would lose too many points: `clip_int8` (-14.7), `core_int8` (-6.0)." in card
+    left = set(export.FILES) - {"clip_int8", "core_int8"}
     assert set(bundle.content["fingerprint"]) == set(bundle.content["files"]["measured"]) == left
+    assert bundle.content["files"]["left_out"] == {"clip_int8": -0.147, "core_int8": -0.06}
+    measured["core_int8"] = {"difference": -0.06}
+    with pytest.raises(export.ExportError, match="There is no core_int8"):
+        export.export(family.path, out=tmp_path / "c", data=sample, with_c_array=True)
 
 
 def test_the_figures_are_those_of_the_files(exported, sample):

@@ -38,7 +38,7 @@ def render(content: dict[str, Any]) -> str:
             *_streams(content),
             *_training(content),
             *_limits(content),
-            *_credits(),
+            *_credits(content),
         ]
     )
 
@@ -103,18 +103,22 @@ def _introduction(content: dict[str, Any]) -> list[str]:
 def _streaming_files(content: dict[str, Any]) -> list[str]:
     present = content["fingerprint"]
     lines = []
-    if {"clip_float16", "clip_int8"} <= present.keys():
-        lines.append("| `clip_float16.tflite`, `clip_int8.tflite` | the same, smaller |")
+    smaller = [f"`{name}.tflite`" for name in ("clip_float16", "clip_int8") if name in present]
+    if smaller:
+        lines.append(f"| {', '.join(smaller)} | the same, smaller |")
     if "stream" in present:
         lines.append(
             "| `stream.tflite` | the next samples and the states to probabilities and the states |"
         )
     if "stream_int8" in present:
-        lines += [
-            "| `stream_int8.tflite`, `listen.py` | the same, smaller; and a script that runs it |",
+        lines.append(
+            "| `stream_int8.tflite`, `listen.py` | the same, smaller; and a script that runs it |"
+        )
+    if "core_int8" in present:
+        lines.append(
             "| `core_int8.tflite` | coefficients and states, int8 throughout: for "
-            "microcontrollers |",
-        ]
+            "microcontrollers |"
+        )
     return lines
 
 
@@ -222,6 +226,9 @@ def _files(content: dict[str, Any]) -> list[str]:
             f"| {row['median_latency'] / row['seconds']:.2g} "
             f"| {'–' if memory is None else f'{memory / 1e6:.0f} MB'} |"
         )
+    if left_out := files.get("left_out"):
+        losses = ", ".join(f"`{name}` ({100 * lost:+.1f})" for name, lost in left_out.items())
+        lines += ["", f"Not kept, as they would lose too many points: {losses}."]
     archive = " --test-set data/speech_commands_test_set_v0.02"
     calibration = files["calibration"]
     return [
@@ -326,13 +333,12 @@ def _training(content: dict[str, Any]) -> list[str]:
         lines.append(f"- It was also taught by {', '.join(teachers)}, whose say was {weight:.0%}.")
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")
-    if beyond := training.get("beyond_the_data"):
-        whose = "It" if content["name"] in beyond else f"Its teacher {' and '.join(beyond)}"
+    if training.get("beyond_the_data"):
         lines.append(
-            f"- {whose} began with Google's speech embedding (Lin et al. 2020, arXiv:2002.01322; "
-            "Apache-2.0), which learned from many other recordings: what this model knows is not "
-            "from its data alone, and words that its training never named may have been named "
-            "there."
+            "- By what it began with or by whom it was taught it has learned from Google's speech "
+            "embedding (Lin et al. 2020, [arXiv:2002.01322](https://arxiv.org/abs/2002.01322)), "
+            "which heard many other recordings: what it knows is not from its data alone, and "
+            "words that its training never named may have been named there."
         )
     if temperature := training.get("temperature"):
         lines.append(
@@ -350,10 +356,11 @@ def _training(content: dict[str, Any]) -> list[str]:
     if data["unseen_noises"]:
         lines.append(f"- Noises never heard in training: {', '.join(data['unseen_noises'])}.")
     versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
+    backend = f"; trained on {training['backend']}" if "backend" in training else ""
     lines += [
         f"- SHA-256 of the sorted file list: `{training['files_sha256']}`.",
         f"- {_epochs(recipe['training'])} epochs, the best on validation was "
-        f"{training['best_epoch']}; seed {training['seed']}; {versions}.",
+        f"{training['best_epoch']}; seed {training['seed']}; {versions}{backend}.",
         f"- Command: `{training['command']}`.",
         "",
         "| layer | settings |",
@@ -386,7 +393,12 @@ def _limits(content: dict[str, Any]) -> list[str]:
     ]
 
 
-def _credits() -> list[str]:
+def _credits(content: dict[str, Any]) -> list[str]:
+    embedding = (
+        " What it learned from Google's speech embedding is Apache-2.0."
+        if content["training"].get("beyond_the_data")
+        else ""
+    )
     return [
         "## Credits and licence",
         "",
@@ -395,7 +407,7 @@ def _credits() -> list[str]:
         '"Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018, '
         "[arXiv:1804.03209](https://arxiv.org/abs/1804.03209). The recordings were changed by the "
         "augmentation that `echoic.json` lists. The weights are released under CC BY 4.0 as well; "
-        "please credit echoic and Speech Commands.",
+        f"please credit echoic and Speech Commands.{embedding}",
         "",
     ]
 

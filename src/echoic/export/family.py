@@ -44,7 +44,10 @@ PARITY = 1e-4
 """Largest difference of a probability between a float32 file and the network it was made of."""
 
 MOST_LOST = 0.05
-"""Accuracy that a file may lose against the network; one that loses more is not kept."""
+"""Accuracy that a file may lose against the network; one that loses more is not kept,"""
+
+LEAST_CLIPS = 200
+"""where it was measured on so many clips at least: on fewer it may be chance."""
 
 CALIBRATION_CLIPS = 200
 """Clips in the running streams from which the ranges of int8 are taken."""
@@ -167,19 +170,26 @@ def export(
     bundle = bundles.add_graphs(bundle, made)
 
     measured = _measure(bundle, network, examples, made, report)
-    for name in [n for n, figures in measured.items() if figures["difference"] < -MOST_LOST]:
+    left_out = {
+        name: measured.pop(name)["difference"]
+        for name, figures in list(measured.items())
+        if figures["difference"] < -MOST_LOST and len(examples) >= LEAST_CLIPS
+    }
+    for name, difference in left_out.items():
         logger.warning(
             "No %s.tflite: it would lose %.1f points of the network's accuracy.",
             name,
-            -100 * measured.pop(name)["difference"],
+            -100 * difference,
         )
         bundle = bundles.remove_graph(bundle, name)
         del made[name]
-    if with_c_array and "core_int8" in made:
+    if with_c_array and "core_int8" not in made:
+        raise ExportError("There is no core_int8.tflite, so there is none to write as C.")
+    if with_c_array:
         header, source = c_array(made["core_int8"], name="echoic_core")
         (bundle.path / "echoic_core.h").write_text(header, encoding="utf-8")
         (bundle.path / "echoic_core.cc").write_text(source, encoding="utf-8")
-    if "stream" in made:
+    if "stream_int8" in made:
         script = resources.files("echoic.export") / "listen.py"
         (bundle.path / "listen.py").write_text(script.read_text("utf-8"), encoding="utf-8")
     note = {
@@ -187,6 +197,7 @@ def export(
         "n": len(examples),
         "calibration": {"data": Path(data).resolve().name, "clips": CALIBRATION_CLIPS},
         "measured": measured,
+        "left_out": left_out,
     }
     return bundles.add_graphs(bundle, {}, files=note)
 

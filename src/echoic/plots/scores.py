@@ -88,8 +88,8 @@ def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: 
 def history(epochs: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
     """Draw how a training went: loss and accuracy by epoch, training against validation.
 
-    The best epoch is that of the highest validation accuracy or, without one, of the lowest
-    validation loss; the first among equals. Without validation none is marked.
+    The best epoch is the one that training keeps: that of the highest validation accuracy, among
+    equals that of the lowest validation loss, then the first. Without validation none is marked.
 
     Parameters
     ----------
@@ -143,7 +143,10 @@ def history(epochs: Mapping[str, Sequence[float]], *, title: str = "") -> Figure
             ):
                 if curve in curves:
                     # With points, for a line needs two epochs without a gap between them.
-                    axes.plot(number, curves[curve], ".-", color=colour, label=meaning)
+                    size = 6 if len(number) <= 60 else 2
+                    axes.plot(
+                        number, curves[curve], ".-", color=colour, label=meaning, markersize=size
+                    )
             if best is not None and f"val_{key}" in curves:
                 value = curves[f"val_{key}"][best]
                 axes.axvline(best + 1, color=PALE, linewidth=1, zorder=0)
@@ -281,7 +284,10 @@ def det_curve(
 
 def _best_epoch(curves: Mapping[str, Floats]) -> int | None:
     """Index of the best epoch, None where validation never gave a finite value."""
-    for key, sign in (("val_accuracy", 1), ("val_loss", -1)):
-        if key in curves and np.isfinite(curves[key]).any():
-            return int(np.nanargmax(sign * curves[key]))
-    return None
+    n = max(len(values) for values in curves.values())
+    nothing = np.full(n, np.nan)
+    accuracy = np.nan_to_num(curves.get("val_accuracy", nothing), nan=-np.inf)
+    loss = np.nan_to_num(curves.get("val_loss", nothing), nan=np.inf)
+    if np.isinf(accuracy).all() and np.isinf(loss).all():
+        return None
+    return int(np.lexsort((loss, -accuracy))[0])

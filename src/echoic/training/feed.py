@@ -6,9 +6,12 @@ and resumed hears exactly what the run that was left alone hears, however many p
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,8 +42,9 @@ class Feed:
     A row of a batch is ``training.context`` clips played without a pause, so that a network learns
     to hear a word after another as well as after nothing. The answers are one-hot but for
     ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`); a
-    ``teacher`` hears what the network hears and has a say of ``training.teacher_weight`` in the
-    labels. Of ``workers`` see `batches`.
+    ``teacher`` hears the same clips (`batches.heard_by`) and has a say of
+    ``training.teacher_weight`` in the labels. Of ``workers`` see `batches`, of ``folder``
+    `BatchMaker.beside`.
     """
 
     def __init__(
@@ -50,11 +54,13 @@ class Feed:
         *,
         teacher: Teacher | None = None,
         workers: int = 0,
+        folder: Path | None = None,
     ) -> None:
         self.split = split
         self.recipe = recipe
         self.teacher = teacher
         self.workers = workers
+        self.folder = folder
         self.maker = BatchMaker(
             split=split,
             features=recipe.features,
@@ -103,31 +109,55 @@ class Feed:
         targets = self.split.targets_of(np.concatenate(self.epoch(0)))
         return np.bincount(targets, minlength=len(self.split.labels)) / len(targets)
 
-    def batches(self, *, first_epoch: int = 0) -> Generator[Batch, None, None]:
-        """Yield batches for ever, prepared beside the training.
+    @contextlib.contextmanager
+    def batches(self, *, first_epoch: int = 0) -> Iterator[Iterator[Batch]]:
+        """Batches for ever, prepared beside the training until the context ends.
 
         ``workers`` processes prepare them, or, where that is 0, a thread of this one. A second
         thread would hardly prepare more: the two would wait for the interpreter's lock, which is
         handed over at every one of a batch's thousands of small steps.
+
+        Raises
+        ------
+        ChildProcessError
+            At the end of the context: one of the processes ended before.
         """
-        ahead = max(8, 2 * self.workers)
+        broken: list[BrokenProcessPool] = []
         with (
             # Linear algebra's own threads would stand in the way of the training's.
             threadpool_limits(1, user_api="blas"),
-            self.maker.beside(self.workers) as (pool, make),
+            self.maker.beside(self.workers, folder=self.folder) as (pool, make),
             ThreadPoolExecutor(1) as asking,
         ):
-            waiting: deque[Future[Batch]] = deque()
+
+            def prepared() -> Iterator[Batch]:
+                waiting: deque[Future[Batch]] = deque()
+                try:
+                    for epoch in range(first_epoch, 2**31):
+                        for number, indices in enumerate(self.epoch(epoch)):
+                            made = pool.submit(make, indices, epoch, number)
+                            waiting.append(asking.submit(self._taught, made))
+                            if len(waiting) > max(8, 2 * self.workers):
+                                yield waiting.popleft().result()
+                except BrokenProcessPool as error:
+                    broken.append(error)
+                    raise
+
+            # Whoever draws from here may still wait, in a thread of a training framework, when
+            # the context ends; then what it waits for is cancelled.
             try:
-                for epoch in range(first_epoch, 2**31):
-                    for number, indices in enumerate(self.epoch(epoch)):
-                        made = pool.submit(make, indices, epoch, number)
-                        waiting.append(asking.submit(self._taught, made))
-                        if len(waiting) > ahead:
-                            yield waiting.popleft().result()
+                yield prepared()
+            except Exception:
+                if not broken:
+                    raise
             finally:
                 pool.shutdown(cancel_futures=True)
                 asking.shutdown(cancel_futures=True)
+        if broken:
+            raise ChildProcessError(
+                "A process that prepares batches ended, perhaps for lack of memory. All whole "
+                "epochs are saved: go on with --resume, and fewer --workers."
+            ) from broken[0]
 
     def _taught(self, made: Future[Prepared]) -> Batch:
         return self._teach(made.result())

@@ -49,7 +49,7 @@ class TrainingConfig:
         much a clip is like each of the words. Those that are not here, or that have other labels,
         are left out: see `available_teachers`.
     teacher_weight
-        Part of each answer that is what the teachers say, on the mean, to the same augmented clip.
+        Part of each answer that is what the teachers say, on the mean, to the same clip.
     calibrate
         Fold the temperature that fits validation best into the last layer: see `calibrate`. A
         network that has learned next to nothing becomes next to uniform by it.

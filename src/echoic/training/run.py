@@ -248,6 +248,17 @@ def _rank(figures: dict[str, float]) -> tuple[float, float]:
     return figures["val_accuracy"], -figures["val_loss"]
 
 
+class _Log(keras.callbacks.CSVLogger):
+    """A CSV file that is closed whatever ends the run; Keras forgets it where there is an error."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if (file := getattr(self, "csv_file", None)) is not None:
+            file.close()
+
+
 class _Reporter(keras.callbacks.Callback):
     """Tells ``on_progress`` how fast it goes and how long it will take."""
 
@@ -341,7 +352,10 @@ def train(
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
         ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
-        teacher, or one that was taught something else; or ``init`` has no layer alike.
+        teacher, or one that was taught something else; or there is no ``init``, or it has no layer
+        alike.
+    ChildProcessError
+        One of the ``workers`` ended.
     DataError
         See `speech_commands.load`.
     """
@@ -354,6 +368,11 @@ def train(
         "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
         "init": _beginning(init).name if init else None,
     }
+    if not init and any(row["type"] == "speech_embedding" for row in recipe.model.layers):
+        logger.warning(
+            "A speech embedding with random weights: data/make_embedding.py writes the file to "
+            "begin with (--init data/speech_embedding.keras)."
+        )
     begin = {**recipe.to_dict(), "inputs": inputs}
     _prepare(out, work, begin, resume=resume, overwrite=overwrite)
 
@@ -366,7 +385,7 @@ def train(
     logger.info("Reading %s", data)
     split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
-    feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers)
+    feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
     mean, variance = _statistics(feed, work / "statistics.json")
     model = models.build(
@@ -394,22 +413,24 @@ def train(
             batch_size,
             on_progress or (lambda _: None),
         )
-        learner.fit(
-            feed.batches(first_epoch=done),
-            shuffle=False,  # they come shuffled
-            initial_epoch=done,
-            epochs=recipe.training.all_epochs,
-            steps_per_epoch=steps,
-            validation_data=held_out,
-            validation_batch_size=recipe.training.batch_size,
-            callbacks=[
-                checkpoints,
-                reporter,
-                keras.callbacks.CSVLogger(work / "log.csv", append=resume),
-                keras.callbacks.TensorBoard(work / "tensorboard", write_graph=False),
-            ],
-            verbose=0,
-        )
+        log = _Log(work / "log.csv", append=resume)
+        with feed.batches(first_epoch=done) as batches, log:
+            learner.fit(
+                batches,
+                shuffle=False,  # they come shuffled
+                initial_epoch=done,
+                epochs=recipe.training.all_epochs,
+                steps_per_epoch=steps,
+                validation_data=held_out,
+                validation_batch_size=recipe.training.batch_size,
+                callbacks=[
+                    checkpoints,
+                    reporter,
+                    log,
+                    keras.callbacks.TensorBoard(work / "tensorboard", write_graph=False),
+                ],
+                verbose=0,
+            )
     checkpoints.load_best()
     temperature = calibrate(model, *held_out) if recipe.training.calibrate else None
     if recipe.training.equal_priors:
@@ -428,11 +449,12 @@ def train(
             "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
             **inputs,
-            "beyond_the_data": beyond_the_data(recipe, teachers, init, name=out.name),
+            "beyond_the_data": beyond_the_data(teachers, init),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
             "best_epoch": checkpoints.best["epoch"],
             "seed": recipe.training.seed,
+            "backend": keras.backend.backend(),
             "versions": bundles.versions(),
         },
     )
@@ -452,9 +474,13 @@ def _available_extras(data: str | Path, recipe: Recipe) -> list[Path]:
 
 
 def _beginning(init: str | Path) -> Path:
-    """Return the folder of a model, or a Keras file."""
+    """Return the folder of a model, or a Keras file that is there."""
     file = Path(init)
-    return file if file.suffix == ".keras" else bundles.Bundle.load(init).path.resolve()
+    if file.suffix != ".keras":
+        return bundles.Bundle.load(init).path.resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"No file {file} to begin with.")
+    return file
 
 
 def _begin_with(model: keras.Model, other: keras.Model) -> None:

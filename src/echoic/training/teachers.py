@@ -39,22 +39,25 @@ def available_teachers(recipe: Recipe) -> list[str]:
     return found
 
 
-def beyond_the_data(
-    recipe: Recipe, teachers: Sequence[str | Path], init: str | Path | None, *, name: str
-) -> list[str]:
-    """Names of models whose knowledge a run has that is not from its data.
+EMBEDDING = "speech_embedding.keras"
+"""What data/make_embedding.py writes: weights that have learned from other data."""
 
-    The network's own, ``name``, where it begins with a speech embedding, and those that its
-    teachers know of: a card has to say so.
+
+def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> bool:
+    """Whether a run knows what its data never told, so that its card has to say so.
+
+    It does where it begins with Google's speech embedding (`EMBEDDING`), or with a model that
+    does, or learns from one.
     """
-    names = [name] if init and _has_embedding(recipe.to_dict()) else []
-    for teacher in teachers:
-        names += Bundle.load(teacher).content["training"].get("beyond_the_data", [])
-    return list(dict.fromkeys(names))
-
-
-def _has_embedding(recipe: dict[str, Any]) -> bool:
-    return any(row["type"] == "speech_embedding" for row in recipe["model"]["layers"])
+    models_before = [*teachers]
+    if init is not None:
+        if Path(init).name == EMBEDDING:
+            return True
+        models_before += [init] if Path(init).suffix != ".keras" else []
+    return any(
+        Bundle.load(model).content["training"].get("beyond_the_data", False)
+        for model in models_before
+    )
 
 
 class Ensemble:
