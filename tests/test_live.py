@@ -375,8 +375,8 @@ class TestView:
     def test_before_a_word_it_says_what_to_say(self):
         assert any("Say one of: yes, no" in line for line in drawn(a_view(WORDS[:8000])[0]))
 
-    @pytest.mark.parametrize("width", [60, 100])
-    @pytest.mark.parametrize("height", [16, 20, 24])
+    @pytest.mark.parametrize("width", [40, 60, 100])
+    @pytest.mark.parametrize("height", [14, 16, 20, 24])
     def test_a_low_terminal_shows_the_most_probable_labels(self, width, height):
         labels = ("_silence_", "_unknown_", "yes", "no", *(f"word{i}" for i in range(31)))
         view, listener = a_view(

@@ -42,8 +42,11 @@ NOTICE_SECONDS = 10.0
 FRESH_SECONDS = 0.8
 """How long (s) a word stands out."""
 
-OTHER_ROWS = 9
-"""Rows of the picture beside the bars and what wraps: the frame, state, level, strip, spaces."""
+OTHER_ROWS = 7
+"""Rows of the picture beside the bars and what wraps: the frame, state, level, strip."""
+
+SPACES = 2
+"""Rows around the bars, which are left out where they would leave fewer than three bars."""
 
 MEMORY_BAR_WIDTH = 6
 """Columns that a bar beside the memory has at least."""
@@ -185,15 +188,17 @@ class View(Output):
             parts.append(notice)
         height = (options.height or console.height) - OTHER_ROWS
         height -= sum(len(text.wrap(console, width)) for text in wrapping)
-        rows = min(len(self._listener.labels), max(height, 3))
+        spaced = height >= SPACES + 3
+        rows = min(len(self._listener.labels), max(height - SPACES if spaced else height, 1))
+        space = [""] if spaced else []
         if self._trail:
             color = console.color_system in ("truecolor", "256")
-            parts += self._memory(rows, width, status.time, glyphs, color=color)
+            parts += self._memory(rows, width, status.time, glyphs, color=color, spaced=spaced)
         else:
             parts += [
-                "",
+                *space,
                 self._words(rows, width, status.time, glyphs),
-                "",
+                *space,
                 *self._strip(width, status.time, glyphs),
             ]
         parts.append(path)
@@ -231,7 +236,7 @@ class View(Output):
         return grid
 
     def _memory(
-        self, rows: int, width: int, now: float, glyphs: Glyphs, *, color: bool
+        self, rows: int, width: int, now: float, glyphs: Glyphs, *, color: bool, spaced: bool
     ) -> list[RenderableType]:
         """The bars with the trail beside them, and the strip under the trail."""
         assert self._trail
@@ -251,9 +256,9 @@ class View(Output):
         strip = self._strip(cells, now, glyphs)
         margins = (set_cell_size(name, left) for name in ("sound", "words", "time"))
         return [
-            head,
+            *([head] if spaced else []),
             *lines,
-            "",
+            *([""] if spaced else []),
             *(
                 Text.assemble((margin, "dim"), line, no_wrap=True)
                 for margin, line in zip(margins, strip, strict=True)
