@@ -23,8 +23,10 @@ import pyopen_wakeword
 from ai_edge_litert.interpreter import Interpreter
 from scipy.fft import dct
 
-from echoic import models
+from echoic import audio, features, models
 from echoic.training import Recipe
+
+SPEECH = Path(__file__).resolve().parent / "sample"
 
 FULL_SCALE = 20 * np.log10(32767)
 """What samples of 16 bits have more than those in [-1, 1] (dB). The embedding was trained on the
@@ -40,15 +42,17 @@ def main() -> None:
 
     recipe = Recipe.load("embedding")
     n = recipe.features.n_mels
+    # Coefficients of speech, for a first layer that hears all of them equally loud learns better.
+    cepstra = np.concatenate(
+        [features.mfcc(audio.read(path), recipe.features) for path in sorted(SPEECH.glob("*/*.wav"))]
+    ).astype(np.float64)
+    mean, variance = cepstra.mean(axis=0), cepstra.var(axis=0)
     model = models.build(
-        recipe.model,
-        n_mfcc=n,
-        n_labels=len(recipe.data.labels),
-        mean=np.zeros(n),
-        variance=np.ones(n),
+        recipe.model, n_mfcc=n, n_labels=len(recipe.data.labels), mean=mean, variance=variance
     )
-    transform = dct(np.eye(n), axis=0, norm="ortho")  # (coefficients, bands)
-    model.get_layer("dense_1").set_weights([transform / 10, np.full(n, FULL_SCALE / 10 + 2)])
+    bels = dct(np.eye(n), axis=0, norm="ortho") / 10  # (coefficients, bands)
+    offset = mean @ bels + FULL_SCALE / 10 + 2
+    model.get_layer("dense_1").set_weights([np.sqrt(variance)[:, None] * bels, offset])
 
     file = Path(pyopen_wakeword.__file__).parent / "models" / "embedding_model.tflite"
     source = Interpreter(str(file))

@@ -563,14 +563,22 @@ def test_a_recipe_for_other_words_leaves_its_teacher_out(tiny_recipe, tiny_model
 def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sample, tmp_path):
     """At a rate of nothing the weights stay: but for the calibration they are the other's."""
     recipe = Recipe.load(
-        tiny_recipe, overrides=["training.epochs=1", "training.learning_rate=1e-9"]
+        tiny_recipe,
+        overrides=[
+            "training.epochs=1",
+            "training.learning_rate=1e-9",
+            "augmentation.gain=[-40.0, -30.0]",  # so that its own mean would be another
+        ],
     )
     model = training.train(recipe, data=sample, out=tmp_path / "second", init=tiny_model)
     assert model.content["training"]["init"] == "tiny"
     assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
     assert model.content["training"]["beyond_the_data"] is False
     first, second = Bundle.load(tiny_model).keras_model(), model.keras_model()
-    for name in ("normalization", "conv_1", "gru_2"):
+    heard, hears = (network.get_layer("normalization") for network in (first, second))
+    np.testing.assert_array_equal(heard.mean, hears.mean)
+    np.testing.assert_array_equal(heard.variance, hears.variance)
+    for name in ("conv_1", "gru_2"):
         for a, b in zip(
             first.get_layer(name).get_weights(), second.get_layer(name).get_weights(), strict=True
         ):

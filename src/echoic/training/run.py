@@ -324,7 +324,7 @@ def train(
         Default: those of the recipe (``training.teachers``) that are here and do.
     init
         A model to begin with, or a Keras file: each layer that it has alike begins with its
-        weights, the normalization among them.
+        weights, and what the layers hear is normalized as it was there.
     data_name
         What the model card calls the data; defaults to the folder's name.
     command
@@ -387,7 +387,8 @@ def train(
     validation = sc.load(data, recipe.data, "validation")
     feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
-    mean, variance = _statistics(feed, work / "statistics.json")
+    beginning = _load_beginning(init) if init else None
+    mean, variance = _statistics(feed, beginning, work / "statistics.json")
     model = models.build(
         recipe.model,
         n_mfcc=recipe.features.n_mfcc,
@@ -395,9 +396,8 @@ def train(
         mean=mean,
         variance=variance,
     )
-    if init:
-        found = _beginning(init)
-        _begin_with(model, bundles.load_keras(found / "model.keras" if found.is_dir() else found))
+    if beginning:
+        _begin_with(model, beginning)
     learner = models.with_words(model, feed.n_words)
     steps = len(feed.epoch(0))
     compile_model(learner, recipe.training, steps, n_labels=len(split.labels))
@@ -483,6 +483,11 @@ def _beginning(init: str | Path) -> Path:
     return file
 
 
+def _load_beginning(init: str | Path) -> keras.Model:
+    found = _beginning(init)
+    return bundles.load_keras(found / "model.keras" if found.is_dir() else found)
+
+
 def _begin_with(model: keras.Model, other: keras.Model) -> None:
     """Copy the weights of each layer that two networks have alike: its name and its shapes."""
     theirs = {layer.name: layer.get_weights() for layer in other.layers}
@@ -491,7 +496,7 @@ def _begin_with(model: keras.Model, other: keras.Model) -> None:
         mine, found = layer.get_weights(), theirs.get(layer.name, [])
         if mine and [w.shape for w in mine] == [w.shape for w in found]:
             layer.set_weights(found)
-            copied += layer.name != "normalization"
+            copied += 1
     if not copied:
         raise ValueError(
             "Expected a model to begin with that has layers of the recipe, received one with "
@@ -499,13 +504,28 @@ def _begin_with(model: keras.Model, other: keras.Model) -> None:
         )
 
 
-def _statistics(feed: Feed, note: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the statistics of the run; a resumed one has those that it began with."""
+def _statistics(
+    feed: Feed, beginning: keras.Model | None, note: Path
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return mean and variance of each coefficient; a resumed run has those that it began with.
+
+    A network that begins with another's weights has that one's, which its layers have learned with.
+    """
     if not note.exists():
-        values = [array.tolist() for array in feed.statistics()]
+        values = [array.tolist() for array in _normalization(beginning, feed) or feed.statistics()]
         _replace(note, lambda p: p.write_text(json.dumps(values)))
     mean, variance = json.loads(note.read_text())
     return np.array(mean), np.array(variance)
+
+
+def _normalization(
+    beginning: keras.Model | None, feed: Feed
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
+    """Mean and variance in a network that hears as many coefficients as this run; else None."""
+    if beginning is None or beginning.input.shape[-1] != feed.recipe.features.n_mfcc:
+        return None
+    config = beginning.get_layer("normalization").get_config()
+    return np.array(config["mean"]), np.array(config["variance"])
 
 
 def _prepare(
