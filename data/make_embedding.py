@@ -44,7 +44,10 @@ def main() -> None:
     n = recipe.features.n_mels
     # Coefficients of speech, for a first layer that hears all of them equally loud learns better.
     cepstra = np.concatenate(
-        [features.mfcc(audio.read(path), recipe.features) for path in sorted(SPEECH.glob("*/*.wav"))]
+        [
+            features.mfcc(audio.read(path), recipe.features)
+            for path in sorted(SPEECH.glob("*/*.wav"))
+        ]
     ).astype(np.float64)
     mean, variance = cepstra.mean(axis=0), cepstra.var(axis=0)
     model = models.build(

@@ -11,6 +11,7 @@ import pytest
 
 from echoic import bundle
 from echoic.bundle import Bundle, BundleError, Graph, GraphError
+from echoic.decoder import DecoderConfig
 from echoic.features import FeatureConfig
 
 
@@ -167,6 +168,51 @@ def test_figures_are_recorded_beside_those_there_are(tiny_copy):
     recorded = bundle.record(Bundle.load(tiny_copy), report)
     assert set(recorded.metrics) == {"hash-split validation", "archive-v0.02"}
     assert "12.50%" in (tiny_copy / "README.md").read_text(encoding="utf-8")
+
+
+def test_other_settings_of_the_decoder_take_the_figures_of_the_old_ones_away(tiny_copy):
+    report = {
+        "protocol": "stream",
+        "decoder": DecoderConfig(enter=0.6).to_dict(),
+        "data": "sample",
+        "tolerance": 0.75,
+        "streams": {},
+        "all": {"false_accepts": {"count": 0, "hours": 1.0, "per_hour": None, "interval": [0, 3]}},
+        "det": [],
+    }
+    bundle.record(bundle.set_decoder(Bundle.load(tiny_copy), DecoderConfig(enter=0.6)), report)
+    same = bundle.set_decoder(Bundle.load(tiny_copy), DecoderConfig(enter=0.6))
+    assert "stream" in same.metrics
+    (tiny_copy / "det.png").touch()
+    other = bundle.set_decoder(same, DecoderConfig(enter=0.7))
+    assert other.metrics.keys() == {"hash-split validation"}
+    assert not (tiny_copy / "det.png").exists()
+    assert "## In a stream" not in (tiny_copy / "README.md").read_text("utf-8")
+
+
+def test_nothing_is_left_of_a_model_that_another_replaces(tiny_copy):
+    old = Bundle.load(tiny_copy)
+    for name in ("stream_int8.tflite", "core_int8.tflite", "listen.py", "echoic_core.h", "det.png"):
+        (tiny_copy / name).touch()
+    (tiny_copy / "notes.txt").touch()
+    new = bundle.write(
+        tiny_copy,
+        model=old.keras_model(),
+        graphs={"clip": (tiny_copy / "clip.tflite").read_bytes()},
+        labels=old.labels,
+        features=old.features,
+        recipe=old.content["recipe"],
+        training=old.content["training"],
+    )
+    assert {p.name for p in new.path.iterdir() if not p.name.startswith(".")} == {
+        "README.md",
+        "clip.tflite",
+        "echoic.json",
+        "history.png",
+        "labels.txt",
+        "model.keras",
+        "notes.txt",
+    }
 
 
 def test_the_test_sound_never_changes():

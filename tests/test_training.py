@@ -75,6 +75,8 @@ def test_overrides_are_toml_values_or_bare_words():
     assert recipe.augmentation.snr == (5.0, 10.0)
     assert recipe.data.labels == ("_silence_", "_unknown_", "yes", "no")
     assert recipe.data.unseen_words == ()
+    every = Recipe.load("gru", overrides=["data.vocabulary=35", "data.unseen_words=[]"])
+    assert len(every.data.labels) == 35
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,8 @@ def test_overrides_are_toml_values_or_bare_words():
         ("epochs=5", "section.key=value"),
         ("features.sample_rate=32000", "to be 16000"),
         ("features.n_mfcc=400", "n_mfcc between"),
+        ("features.n_fft=600", "n_fft to be a power of two, as TFLite needs it, received 600"),
+        ('model.layers=[{type="bidirectional", units=8}]', "mean or attention in model.layers"),
         ("augmentation.snr=[10, 5]", "as \\[low, high\\]"),
         ("data.unknown_fraction=2", "sum to"),
         ("data.unseen_words=['yes']", "cannot be unseen: yes"),

@@ -36,6 +36,9 @@ def test_a_recognizer_that_knows_the_words_makes_no_mistake(result):
         assert (row["misses"], row["wrong_words"], row["false_accepts"]["count"]) == (0, 0, 0)
         # Two steps of the word: long before its end.
         assert -0.4 < row["delay"]["median"] < -0.2
+    # The same words at two ratios show no more of words than the sixteen alone.
+    same = report["streams"]["20 dB"]["miss_rate_interval"]
+    assert report["all"]["miss_rate_interval"] == same
     assert report["decoder"] == QUICK.to_dict()
     assert json.loads(json.dumps(report)) == report
 

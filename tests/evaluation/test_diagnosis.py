@@ -102,8 +102,8 @@ class TestClasses:
         assert yes == {
             "n": 20,
             "recall": 0.95,
-            "precision": round(19 / 21, 4),
-            "interval": [round(x, 4) for x in metrics.wilson_interval(19, 20)],
+            "precision": round(19 / 21, 8),
+            "interval": [round(x, 8) for x in metrics.wilson_interval(19, 20)],
         }
         assert section.data["without_silence"]["n"] == section.data["n"] - 1
         assert section.rows[2] == ("yes", "20", "95.0%", "76.4% – 99.1%", "90.5%")
@@ -187,7 +187,7 @@ class TestCalibration:
         clips = archive(("a", "b", "c", "d", "e", "f"))  # 70 of 100 right, and the silent one
         section = consistent(diagnosis.calibration(model, answers(clips, probability=0.9)))
         data = section.data
-        assert data["confidence"] == 0.9
+        assert data["confidence"] == pytest.approx(0.9)
         assert data["expected_calibration_error"] == pytest.approx(0.9 - 71 / 101, abs=1e-4)
         nll = -(71 * np.log(0.9) + 30 * np.log(0.1 / 3)) / 101
         assert data["negative_log_likelihood"] == pytest.approx(nll, abs=1e-4)
@@ -247,8 +247,8 @@ class TestOpenSet:
                 "word": "cat",
                 "heard_in_training": True,
                 "n": 3,
-                "rejected": 0.6667,
-                "not_answered_as_command": 0.6667,
+                "rejected": round(2 / 3, 8),
+                "not_answered_as_command": round(2 / 3, 8),
                 "most_often_taken_for": "no",
             },
         ]

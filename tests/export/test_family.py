@@ -333,6 +333,21 @@ def test_a_folder_that_holds_another_model_is_not_overwritten(tiny_model, sample
     )
 
 
+def test_what_is_not_proven_replaces_nothing(family, sample, tmp_path, monkeypatch):
+    files = {path.stem: path.read_bytes() for path in family.path.glob("*.tflite")}
+    shutil.copytree(family.path, tmp_path / "tiny")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "tiny").iterdir() if p.is_file()}
+    monkeypatch.setattr(export.family, "PARITY", -1.0)
+    for owner, name, result in (
+        (export.family, "float_graphs", {name: files[name] for name in ("clip", "stream")}),
+        (export.family.quantize, "integer_int8", files["core_int8"]),
+    ):
+        monkeypatch.setattr(owner, name, lambda *_, result=result, **__: result)
+    with pytest.raises(export.ExportError, match="to answer like the network within"):
+        export.export(tmp_path / "tiny", data=sample)
+    assert before == {p.name: p.read_bytes() for p in (tmp_path / "tiny").iterdir() if p.is_file()}
+
+
 def test_export_is_idempotent(family, sample):
     before = {p.name: p.read_bytes() for p in family.path.glob("*.tflite")}
     again = export.export(family.path, data=sample)

@@ -210,9 +210,15 @@ def write(
     recipe: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> Bundle:
-    """Write a model's folder; ``echoic.json`` comes last, for it makes the folder a model."""
+    """Write a model's folder; ``echoic.json`` comes last, for it makes the folder a model.
+
+    What was made of a model that was there before goes.
+    """
     path.mkdir(parents=True, exist_ok=True)
     (path / FILE).unlink(missing_ok=True)
+    for made in ("*.tflite", "listen.py", "echoic_core.*", "confusion.png", "det.png"):
+        for old in path.glob(made):
+            old.unlink()
     _save_keras(model, path / "model.keras")
     (path / "labels.txt").write_text("".join(f"{x}\n" for x in labels), encoding="utf-8")
     content = {
@@ -289,8 +295,13 @@ def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
 
 
 def set_decoder(bundle: Bundle, config: DecoderConfig) -> Bundle:
-    """Write the decoder's settings into the model's folder."""
-    _write_content(bundle.path, {**bundle.content, "decoder": config.to_dict()})
+    """Write the decoder's settings into the model's folder; figures of others go."""
+    settings = config.to_dict()
+    metrics = bundle.metrics
+    if metrics.get("stream", {}).get("decoder", settings) != settings:
+        del metrics["stream"]
+        (bundle.path / "det.png").unlink(missing_ok=True)
+    _write_content(bundle.path, {**bundle.content, "decoder": settings, "metrics": metrics})
     return Bundle.load(bundle.path)
 
 

@@ -201,16 +201,28 @@ def _files(content: dict[str, Any]) -> list[str]:
     """What `echoic export` measured of each file."""
     if not (files := content.get("files")):
         return []
-    where = {"archive-v0.02": "the official test archive"}.get(files["protocol"], "validation")
+    protocol = files["protocol"]
+    where = {
+        "archive-v0.02": "the official test archive",
+        "hash-split validation": "validation",
+    }.get(protocol, f"`{protocol}`")
+    streams = "stream" in files["measured"]
     lines = [
         "## The files, measured",
         "",
         f"On {files['n']:,} clips of {where}, each from a blank state; LiteRT, one thread.",
         "*Points* is the accuracy less the Keras network's; *largest* is the largest difference of",
-        "a probability from it; *ten minutes* is how often the best label is that of",
-        "`stream.tflite` in the last minute of a stream of ten, never reset. A call takes a second",
-        "of sound (`clip`) or one step of the stream; *real time* is its time over the sound's.",
-        "Sizes and answers are the same everywhere, times and memory are of one machine.",
+        "a probability from it;"
+        + (
+            " *ten minutes* is how often the best label is that of `stream.tflite` in the last "
+            "minute of a stream of ten, never reset."
+            if streams
+            else " *ten minutes* is for files that hear streams."
+        ),
+        "A call takes a second of sound"
+        + (" (`clip`) or one step of the stream" if streams else "")
+        + "; *real time* is its time over the sound's. Sizes and answers are the same everywhere, "
+        "times and memory are of one machine.",
         "",
         "| file | kB | accuracy | points | largest | ten minutes | call, median | p99 | real time "
         "| memory |",
@@ -229,20 +241,20 @@ def _files(content: dict[str, Any]) -> list[str]:
     if left_out := files.get("left_out"):
         losses = ", ".join(f"`{name}` ({100 * lost:+.1f})" for name, lost in left_out.items())
         lines += ["", f"Not kept, as they would lose too many points: {losses}."]
-    archive = " --test-set data/speech_commands_test_set_v0.02"
     calibration = files["calibration"]
-    return [
-        *lines,
-        "",
-        f"    echoic export models/{content['name']} --data data/{calibration['data']}"
-        + (archive if files["protocol"].startswith("archive") else ""),
-        "",
-        "The MFCC is inside `clip` and `stream`, always in float32; `core_int8` takes "
-        f"coefficients, and its ranges are from {calibration['clips']} clips of the validation "
-        "side, played as one stream. A state starts at zeros (of an int8 file: at its zero point) "
-        "and is handed back as it came.",
-        "",
-    ]
+    command = f"echoic export models/{content['name']} --data data/{calibration['data']}"
+    if protocol != "hash-split validation":
+        archive = protocol == "archive-v0.02"
+        command += f" --test-set data/{'speech_commands_test_set_v0.02' if archive else protocol}"
+    inside = "The MFCC is inside `clip`, always in float32."
+    if streams:
+        inside = (
+            "The MFCC is inside `clip` and `stream`, always in float32; `core_int8` takes "
+            f"coefficients, and its ranges are from {calibration['clips']} clips of the validation "
+            "side, played as one stream. A state starts at zeros (of an int8 file: at its zero "
+            "point) and is handed back as it came."
+        )
+    return [*lines, "", f"    {command}", "", inside, ""]
 
 
 def _streams(content: dict[str, Any]) -> list[str]:
@@ -290,6 +302,7 @@ def _streams(content: dict[str, Any]) -> list[str]:
     archive = "split" not in figures
     command = f"echoic evaluate models/{content['name']} --stream "
     command += f"--test-set data/{figures['data']}" if archive else f"--data data/{figures['data']}"
+    command += " --split test" if figures.get("split") == "testing" else ""
     command += " --negatives FOLDER" if "negatives" in figures else ""
     lines += ["", f"    {command}"]
     return [*lines, "", *(["![Detection error trade-off](det.png)", ""] if figures["det"] else [])]
@@ -326,11 +339,15 @@ def _training(content: dict[str, Any]) -> list[str]:
     ]
     if extra := training.get("extra"):
         lines.append(
-            f"- Training also heard {', '.join(extra)}: see `data/README.md`. Validation did not."
+            f"- Among the clips for training are those of {', '.join(extra)}, which are not of "
+            "that data: see `data/README.md`."
         )
     if teachers := training.get("teachers"):
         weight = recipe["training"]["teacher_weight"]
-        lines.append(f"- It was also taught by {', '.join(teachers)}, whose say was {weight:.0%}.")
+        lines.append(
+            f"- It was also taught by {', '.join(teachers)}: {weight:.0%} of what it was to answer "
+            "is what they answer, on the mean, to the same clip."
+        )
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")
     if training.get("beyond_the_data"):

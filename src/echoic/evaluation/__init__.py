@@ -7,7 +7,6 @@ stream                  words at known times in noise, and recordings without an
 """
 
 from echoic.evaluation.clips import (
-    ARCHIVE_CLIPS,
     Evaluation,
     Progress,
     Questions,
@@ -43,7 +42,6 @@ from echoic.evaluation.streams import (
 from echoic.evaluation.tuning import Candidate, Tuning, tune
 
 __all__ = [
-    "ARCHIVE_CLIPS",
     "Candidate",
     "Comparison",
     "EndlessEvaluation",

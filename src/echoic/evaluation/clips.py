@@ -14,6 +14,7 @@ import numpy.typing as npt
 from echoic import metrics, plots
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
+from echoic.evaluation.scores import DIGITS
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.recognizer import Recognizer
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
-
-ARCHIVE_CLIPS = 4890
-"""Clips in the official test archive of v0.02."""
 
 Progress = Callable[[int, int], None]
 
@@ -156,11 +154,11 @@ def read_test_set(model: Bundle, folder: str | Path) -> Questions:
 
 def archive_warnings(clips: int) -> list[str]:
     """Say so where the clips are not as many as those of the official archive."""
-    if clips == ARCHIVE_CLIPS:
+    if clips == sc.ARCHIVE_CLIPS:
         return []
     return [
-        f"The official archive has {ARCHIVE_CLIPS:,} clips, this folder has {clips:,}: the figures "
-        "are of another test."
+        f"The official archive has {sc.ARCHIVE_CLIPS:,} clips, this folder has {clips:,}: the "
+        "figures are of another test."
     ]
 
 
@@ -249,12 +247,12 @@ def score(targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> d
     n, right = len(targets), int(np.count_nonzero(targets == predicted))
     low, high = metrics.wilson_interval(right, n)
     return {
-        "accuracy": round(metrics.accuracy(targets, predicted), 6),
+        "accuracy": round(metrics.accuracy(targets, predicted), DIGITS),
         "n": n,
-        "interval": [round(low, 4), round(high, 4)],
+        "interval": [round(low, DIGITS), round(high, DIGITS)],
     }
 
 
 def fraction(value: float) -> float | None:
     """Round a fraction for a report; an undefined one is None."""
-    return None if np.isnan(value) else round(float(value), 4)
+    return None if np.isnan(value) else round(float(value), DIGITS)

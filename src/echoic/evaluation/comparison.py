@@ -24,6 +24,7 @@ from echoic.evaluation.clips import (
     read_test_set,
 )
 from echoic.evaluation.diagnosis import groups
+from echoic.evaluation.scores import DIGITS
 
 FILES = ("clip", "stream_int8")
 """Files of a model whose size is told: what hears clips, and the smallest that hears a stream."""
@@ -95,8 +96,8 @@ class Comparison:
         test = metrics.mcnemar(first, other)
         return {
             "than": self.names[0],
-            "accuracy": round(float(gain.mean()), 6),
-            "speaker_interval": interval and [round(x, 4) for x in interval],
+            "accuracy": round(float(gain.mean()), DIGITS),
+            "speaker_interval": interval and [round(x, DIGITS) for x in interval],
             "mcnemar_p": float(f"{test.p:.3g}"),
             "only_first_right": test.first_only,
             "only_this_right": test.second_only,

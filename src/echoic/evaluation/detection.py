@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from echoic import audio, plots
+from echoic import audio, metrics, plots
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
 from echoic.decoder import DecoderConfig, Detection
@@ -27,7 +27,13 @@ from echoic.evaluation.listening import (
     listen,
     model_hearing,
 )
-from echoic.evaluation.scores import TOLERANCE, Score, false_accepts, score_detections
+from echoic.evaluation.scores import (
+    DIGITS,
+    TOLERANCE,
+    Score,
+    false_accepts,
+    score_detections,
+)
 from echoic.evaluation.streams import Stream, Word, read_truth, write_truth
 from echoic.labels import UNKNOWN
 
@@ -100,7 +106,7 @@ class StreamEvaluation:
             **self.details,
             "decoder": self.config.to_dict(),
             "streams": {name: value.report() for name, value in self.scores.items()},
-            "all": self.total.report(),
+            "all": self._all(),
         }
         if self.negatives:
             report["negatives"] = {
@@ -110,12 +116,22 @@ class StreamEvaluation:
         report["det"] = [
             {
                 "enter": point.enter,
-                "miss_rate": round(point.miss_rate, 4),
+                "miss_rate": round(point.miss_rate, DIGITS),
                 "false_accepts": false_accepts(point.false_accepts, point.hours),
             }
             for point in self.points
         ]
         report["warnings"] = list(self.warnings)
+        return report
+
+    def _all(self) -> dict[str, Any]:
+        report, total = self.total.report(), self.total
+        told = list(self.truth.values())
+        if total.words and told and told.count(told[0]) == len(self.scores):
+            # The same words at several ratios: they show no more of words than one stream of them.
+            n = total.words // len(told)
+            interval = metrics.wilson_interval(round(total.miss_rate * n), n)
+            report["miss_rate_interval"] = [round(x, DIGITS) for x in interval]
         return report
 
     def pictures(self, name: str) -> dict[str, Figure]:

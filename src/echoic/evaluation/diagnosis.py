@@ -13,6 +13,7 @@ import numpy.typing as npt
 from echoic import metrics, plots
 from echoic.bundle import Bundle
 from echoic.evaluation.clips import Evaluation, fraction, score
+from echoic.evaluation.scores import DIGITS
 from echoic.evaluation.sections import Section, Tile
 from echoic.labels import SILENCE, UNKNOWN
 
@@ -113,7 +114,8 @@ def classes(bundle: Bundle, evaluation: Evaluation) -> Section:
     for i, (label, row) in enumerate(report["classes"].items()):
         right, n = int(evaluation.confusion[i, i]), row["n"]
         interval = metrics.wilson_interval(right, n) if n else None
-        data["classes"][label] = {**row, "interval": interval and [round(x, 4) for x in interval]}
+        rounded = interval and [round(x, DIGITS) for x in interval]
+        data["classes"][label] = {**row, "interval": rounded}
         rows.append(
             (
                 label,
@@ -193,13 +195,13 @@ def speakers(bundle: Bundle, evaluation: Evaluation) -> Section:
         },
         "accuracy": whole["accuracy"],
         "interval": whole["interval"],
-        "speaker_interval": [round(x, 4) for x in by_speaker],
+        "speaker_interval": [round(x, DIGITS) for x in by_speaker],
         "median": fraction(np.median(accuracy)),
         "percentile_10": fraction(tenth),
         "percentile_10_by_chance": fraction(by_chance),
         "standard_deviation": fraction(spread),
         "standard_deviation_by_chance": fraction(expected.mean()),
-        "standard_deviation_by_chance_interval": [round(float(x), 4) for x in usual],
+        "standard_deviation_by_chance_interval": [round(float(x), DIGITS) for x in usual],
         "standard_deviation_beyond_chance": fraction(beyond),
         "worst": [
             {"speaker": str(names[i]), "n": int(clips[i]), "accuracy": fraction(accuracy[i])}
@@ -275,7 +277,7 @@ def calibration(bundle: Bundle, evaluation: Evaluation) -> Section:
     best = None if right.all() or len(bundle.labels) < 2 else _best_temperature(logs, targets)
     data: dict[str, Any] = {
         "n": len(targets),
-        "accuracy": round(float(right.mean()), 6),
+        "accuracy": round(float(right.mean()), DIGITS),
         "confidence": fraction(confidence.mean()),
         "expected_calibration_error": round(error, 5),
         "negative_log_likelihood": round(_nll(logs, targets), 5),
@@ -284,8 +286,8 @@ def calibration(bundle: Bundle, evaluation: Evaluation) -> Section:
         "negative_log_likelihood_at_best": best and round(_nll(logs / best, targets), 5),
         "bins": [
             {
-                "lower": round(b.lower, 4),
-                "upper": round(b.upper, 4),
+                "lower": round(b.lower, DIGITS),
+                "upper": round(b.upper, DIGITS),
                 "n": b.n,
                 "confidence": fraction(b.confidence),
                 "accuracy": fraction(b.accuracy),
@@ -466,7 +468,7 @@ def _by_clips(
                     "speakers": int(which.sum()),
                     "n": n,
                     "accuracy": fraction(right / n),
-                    "interval": [round(x, 6) for x in metrics.wilson_interval(right, n)],
+                    "interval": [round(x, DIGITS) for x in metrics.wilson_interval(right, n)],
                     "worst": fraction(accuracy[which].min()),
                 }
             )
@@ -484,8 +486,8 @@ def _refusal(
     return {
         "n": n,
         "auroc": round(metrics.auroc(positive, negative), 5),
-        "false_accept_rate": round(rate, 6),
-        "interval": [round(x, 6) for x in metrics.wilson_interval(round(rate * n), n)],
+        "false_accept_rate": round(rate, DIGITS),
+        "interval": [round(x, DIGITS) for x in metrics.wilson_interval(round(rate * n), n)],
     }
 
 

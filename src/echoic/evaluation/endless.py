@@ -15,6 +15,7 @@ from echoic.audio import Waveform
 from echoic.bundle import Bundle
 from echoic.evaluation.clips import Progress, archive_warnings, fraction, score
 from echoic.evaluation.listening import Hear, model_hearing
+from echoic.evaluation.scores import DIGITS
 from echoic.labels import SILENCE
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ class EndlessEvaluation:
         # The orders are of the same clips: they add nothing to what n clips can show.
         low, high = metrics.wilson_interval(round(float(right.mean()) * n), n)
         return {
-            "accuracy": round(float(right.mean()), 6),
+            "accuracy": round(float(right.mean()), DIGITS),
             "n": n,
-            "interval": [round(low, 4), round(high, 4)],
+            "interval": [round(low, DIGITS), round(high, DIGITS)],
         }
 
 

@@ -21,6 +21,7 @@ from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.augmentation import TALKERS, random_cuts, room_responses
 from echoic.bundle import Bundle
 from echoic.evaluation.clips import Evaluation, Progress, score
+from echoic.evaluation.scores import DIGITS
 from echoic.evaluation.sections import Section, Tile
 from echoic.labels import BACKGROUND_NOISE, SILENCE
 from echoic.recognizer import Recognizer
@@ -515,9 +516,9 @@ def _mean(kinds: Sequence[Scores], n: int) -> dict[str, Any]:
     accuracy = float(np.mean([row["accuracy"] for scores in kinds for row in scores.values()]))
     low, high = metrics.wilson_interval(round(accuracy * n), n)
     return {
-        "accuracy": round(accuracy, 6),
+        "accuracy": round(accuracy, DIGITS),
         "n": n,
-        "interval": [round(low, 4), round(high, 4)],
+        "interval": [round(low, DIGITS), round(high, DIGITS)],
     }
 
 

@@ -17,6 +17,9 @@ from echoic.labels import SILENCE, UNKNOWN
 TOLERANCE = 0.75
 """Time (s) after the end of a word in which its detection is a hit."""
 
+DIGITS = 8
+"""Decimals that a fraction or a rate keeps in a report, so that rounding it again is no error."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -102,9 +105,9 @@ class Score:
                 "hits": self.hits,
                 "misses": self.misses,
                 "wrong_words": self.wrong_words,
-                "miss_rate": round(self.miss_rate, 4),
-                "miss_rate_interval": [round(low, 4), round(high, 4)],
-                "error_rate": round(self.error_rate, 4),
+                "miss_rate": round(self.miss_rate, DIGITS),
+                "miss_rate_interval": [round(low, DIGITS), round(high, DIGITS)],
+                "error_rate": round(self.error_rate, DIGITS),
                 "delay": {
                     "median": round(float(np.median(self.delays)), 3) if self.delays else None,
                     "p95": round(float(np.quantile(self.delays, 0.95)), 3) if self.delays else None,
@@ -125,8 +128,8 @@ def false_accepts(count: int, hours: float) -> dict[str, Any]:
     return {
         "count": count,
         "hours": round(hours, 4),
-        "per_hour": round(count / hours, 3) if count else None,
-        "interval": [round(low, 3), round(high, 3)],
+        "per_hour": round(count / hours, DIGITS) if count else None,
+        "interval": [round(low, DIGITS), round(high, DIGITS)],
     }
 
 

@@ -151,7 +151,9 @@ def export(
     if test_set is None:
         examples, protocol = validation, "hash-split validation"
     else:
-        examples, protocol = sc.load_folders(test_set, labels=bundle.labels), "archive-v0.02"
+        examples = sc.load_folders(test_set, labels=bundle.labels)
+        is_archive = len(examples) == sc.ARCHIVE_CLIPS
+        protocol = "archive-v0.02" if is_archive else Path(test_set).resolve().name
 
     report("converting")
     made = float_graphs(network, bundle.features, seconds=config.clip_seconds)
@@ -167,9 +169,8 @@ def export(
             "recipe that streams: gru, lstm, crnn or rnn."
         )
     made = {name: _with_metadata(made[name], bundle, name) for name in FILES if name in made}
-    bundle = bundles.add_graphs(bundle, made)
-
-    measured = _measure(bundle, network, examples, made, report)
+    with tempfile.TemporaryDirectory() as folder:  # what is not proven replaces nothing
+        measured = _measure(Path(folder), made, network, bundle.features, examples, report)
     left_out = {
         name: measured.pop(name)["difference"]
         for name, figures in list(measured.items())
@@ -181,10 +182,22 @@ def export(
             name,
             -100 * difference,
         )
-        bundle = bundles.remove_graph(bundle, name)
         del made[name]
     if with_c_array and "core_int8" not in made:
         raise ExportError("There is no core_int8.tflite, so there is none to write as C.")
+    note = {
+        "protocol": protocol,
+        "n": len(examples),
+        "calibration": {
+            "data": Path(data).resolve().name,
+            "clips": min(CALIBRATION_CLIPS, len(validation)),
+        },
+        "measured": measured,
+        "left_out": left_out,
+    }
+    bundle = bundles.add_graphs(bundle, made, files=note)
+    for name in left_out.keys() & bundle.content["fingerprint"].keys():
+        bundle = bundles.remove_graph(bundle, name)
     if with_c_array:
         header, source = c_array(made["core_int8"], name="echoic_core")
         (bundle.path / "echoic_core.h").write_text(header, encoding="utf-8")
@@ -192,39 +205,35 @@ def export(
     if "stream_int8" in made:
         script = resources.files("echoic.export") / "listen.py"
         (bundle.path / "listen.py").write_text(script.read_text("utf-8"), encoding="utf-8")
-    note = {
-        "protocol": protocol,
-        "n": len(examples),
-        "calibration": {"data": Path(data).resolve().name, "clips": CALIBRATION_CLIPS},
-        "measured": measured,
-        "left_out": left_out,
-    }
-    return bundles.add_graphs(bundle, {}, files=note)
+    return bundle
 
 
 def _measure(
-    bundle: Bundle,
-    network: keras.Model,
-    examples: Examples,
+    folder: Path,
     made: Mapping[str, bytes],
+    network: keras.Model,
+    config: FeatureConfig,
+    examples: Examples,
     report: Report,
 ) -> dict[str, Any]:
     """Figures of each file; float32 files must equal the network on every clip."""
-    expected = proof.keras_probabilities(network, bundle.features, examples.waveforms)
+    for name, content in made.items():
+        (folder / f"{name}.tflite").write_bytes(content)
+    expected = proof.keras_probabilities(network, config, examples.waveforms)
     reference = None
     if "stream" in made:
         report("ten minutes of stream")
         stream = proof.long_stream(examples.waveforms)
-        reference = proof.stream_answers(bundle.graph("stream"), stream, bundle.features)
+        reference = proof.stream_answers(Graph(folder / "stream.tflite"), stream, config)
     measured = {}
     for name in made:
         report(f"measuring {name}.tflite")
         figures = proof.figures(
-            bundle.path / f"{name}.tflite",
+            folder / f"{name}.tflite",
             waveforms=examples.waveforms,
             targets=examples.targets,
             expected=expected,
-            config=bundle.features,
+            config=config,
             reference=None if name.startswith("clip") else reference,
         )
         if name in ("clip", "stream") and not figures.largest_difference <= PARITY:

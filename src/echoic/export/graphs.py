@@ -35,7 +35,7 @@ WAVEFORM_STATE = f"{STATE}waveform"
 Shapes = dict[str, tuple[int, ...]]
 
 
-class ExportError(RuntimeError):
+class ExportError(ValueError):
     """A network that did not become a TFLite file fit to ship."""
 
 

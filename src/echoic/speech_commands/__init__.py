@@ -2,6 +2,7 @@
 
 from echoic.speech_commands.archives import ARCHIVES, Archive, DownloadError, download
 from echoic.speech_commands.examples import (
+    ARCHIVE_CLIPS,
     DataConfig,
     Examples,
     Split,
@@ -23,6 +24,7 @@ from echoic.speech_commands.splits import (
 
 __all__ = [
     "ARCHIVES",
+    "ARCHIVE_CLIPS",
     "SPLITS",
     "Archive",
     "Clip",

@@ -37,6 +37,9 @@ SILENT, FORGED = -1, -2
 MOST_DAMAGED = 0.005
 """Part of the files that may be damaged before a run stops."""
 
+ARCHIVE_CLIPS = 4890
+"""Clips in the official test archive of v0.02."""
+
 _NOISE_PARTS: dict[SplitName, tuple[float, float]] = {
     "training": (0.0, 0.8),
     "validation": (0.8, 0.9),
@@ -323,8 +326,8 @@ def load(
     n_samples = round(config.clip_seconds * audio.SAMPLE_RATE)
     clips, waveforms, damaged = _read_all(clips, n_samples)
     targets = [labels.index(c.word if c.word in labels else UNKNOWN) for c in clips]
-    noises = _noises(root, config, split) if SILENCE in labels else []
-    if SILENCE in labels and split == "training":
+    noises = _noises(root, config, split)
+    if split == "training":
         noises += _babble(waveforms, config)
     if SILENCE in labels and not noises:
         logger.warning("No background noise in %s: there will be no examples of silence.", root)

@@ -142,6 +142,17 @@ class Recipe:
                 f"Expected features.sample_rate to be {SAMPLE_RATE}, the rate of every waveform "
                 f"that echoic reads, received {self.features.sample_rate}."
             )
+        if self.features.n_fft & (self.features.n_fft - 1):
+            raise ValueError(
+                f"Expected features.n_fft to be a power of two, as TFLite needs it, received "
+                f"{self.features.n_fft}. Use the next power of two and set features.win_length."
+            )
+        kinds = {row["type"] for row in self.model.layers}
+        if not self.model.streamable and not kinds & {"mean", "attention"}:
+            raise ValueError(
+                "Expected a layer mean or attention in model.layers, of which one answer comes: "
+                f"{', '.join(sorted(kinds))} need the whole clip, and none of them gives one."
+            )
         if self.training.context > 1:
             self._check_context()
 
@@ -244,6 +255,11 @@ def _fill(kind: Any, section: str, table: dict[str, Any]) -> Any:
             f"Section [{section}] has no key {', '.join(sorted(unknown))}; "
             f"its keys are {', '.join(fields)}."
         )
+    # TOML reads data.vocabulary=35 as a number.
+    table = {
+        key: str(value) if isinstance(fields[key].default, str) and type(value) is int else value
+        for key, value in table.items()
+    }
     for key, value in table.items():
         default = fields[key].default
         if isinstance(default, bool | int | float) and not _fits(value, default):

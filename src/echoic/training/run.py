@@ -405,6 +405,8 @@ def train(
     checkpoints = _Checkpoints(work)
     checkpoints.set_model(learner)
     done = checkpoints.restore() if resume else 0
+    if done == recipe.training.all_epochs:
+        logger.warning("The run is done: its model is made again, to be tuned and exported anew.")
     if done < recipe.training.all_epochs:
         batch_size = len(feed.epoch(0)[0])
         reporter = _Reporter(
