@@ -1,9 +1,13 @@
 """The assistant: what words and time lead to, what actions may do, and what it does not hear."""
 
 import json
+import logging
+import re
 import subprocess
 import sys
 import threading
+import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
@@ -23,10 +27,10 @@ COMMANDS = {"left": False, "right": True}
 def states(*words, end=100.0):
     dialogue = Dialogue("go", COMMANDS, seconds=4.0, number_seconds=3.0)
     turns = []
-    for time, word in words:
-        turns += dialogue.hear(time, word)
+    for instant, word in words:
+        turns += dialogue.hear(instant, word)
         if dialogue.state == "acting":
-            assert dialogue.done(time, "Done.").state == dialogue.state == "asleep"
+            assert dialogue.done(instant, "Done.").state == dialogue.state == "asleep"
     turns += dialogue.pass_time(end)
     return [(t.time, t.state, t.order) for t in turns]
 
@@ -97,6 +101,66 @@ def test_an_action_that_fails_does_not_end_the_listening(sample, tmp_path):
     assert notes.messages[0] == "Asleep: say 'yes'."
     ends = [message for message in notes.messages if message.startswith("Asleep: left")]
     assert ends == ["Asleep: left failed: RuntimeError: not now", "Asleep: left is done."]
+
+
+def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
+    """The sample stream twice; the first "left" goes on until the second "yes" is over."""
+    path = tmp_path / "twice.wav"
+    audio.write(path, np.tile(audio.read(sample / "stream.wav"), 2))
+    assistant = Assistant(wake="yes")
+    orders = []
+
+    @assistant.on("left", timeout=60)
+    def left(order):
+        orders.append(order)
+        while source.status.time < 21.5:
+            time.sleep(0.001)
+
+    notes = Notes()
+    recognizer = Recognizer.load()
+    listener = Listener(recognizer.stream(), config=recognizer.bundle.decoder, outputs=[notes])
+    with FileSource(path) as source:
+        source.realtime = True  # as a microphone is, only quicker
+        assistant.run(source, listener=listener, speaker=Speaker(command=()))
+    assert len(orders) == 1
+    assert re.match(r"Asleep: left is done\. Nothing was heard for \d\d s\.", notes.messages[3])
+    assert len(notes.messages) == 4
+    assert listener.resets == 1
+
+
+def test_without_a_listener_of_ones_own_what_goes_wrong_is_logged(sample, caplog, monkeypatch):
+    """And a recording, which waits for no chime, is heard whole by the README's three lines."""
+    played = []
+    monkeypatch.setattr("echoic.live.loudspeaker", played.append)
+    assistant = Assistant(wake="yes")
+
+    @assistant.on("left")
+    def left(order):
+        raise RuntimeError("not now")
+
+    with FileSource(sample / "stream.wav") as source:
+        assistant.run(source)
+    (record,) = (r for r in caplog.records if r.name == "echoic.assistant")
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == "left failed"
+    assert record.exc_info[0] is RuntimeError
+    assert played == []
+
+
+def test_functions_are_found_beside_the_configuration_and_before_listening(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    labels = Recognizer.load().labels
+    (tmp_path / "my_actions.py").write_text("SPEED = 3\ndef turn(order):\n    pass\n")
+    for call, message in [
+        ("my_actions:turn", None),
+        ("my_actions:turm", "commands.left: 'my_actions:turm' cannot be called: AttributeError"),
+        ("my_actions:SPEED", "TypeError: not callable"),
+        ("no_such_module:turn", "ModuleNotFoundError"),
+    ]:
+        (tmp_path / "mine.toml").write_text(f"[commands.left]\ncall = '{call}'\n")
+        assistant = Assistant.load(tmp_path / "mine.toml")
+        with pytest.raises(ValueError, match=message) if message else nullcontext():
+            assistant.check(labels)
 
 
 def test_a_program_is_given_the_number_as_an_argument(tmp_path):

@@ -246,6 +246,12 @@ class TestOutputs:
         with pytest.raises(OSError, match="cannot be written"):
             Recording(tmp_path / "nowhere" / "all.wav")
 
+    def test_a_folder_that_is_gone_is_an_error_and_no_traceback(self, tmp_path):
+        with Clips(tmp_path / "clips") as clips:
+            (tmp_path / "clips").rmdir()
+            with pytest.raises(OSError, match=r"yes_2\.00\.wav cannot be written"):
+                clips.hear(Block(WORDS, 0.0), [Detection(2.0, "yes", 0.9)])
+
 
 class TestAsk:
     def test_gives_the_answer_or_the_error(self):
@@ -493,6 +499,7 @@ class TestCommand:
         whole = audio.read(sample / "stream.wav")
         assert np.array_equal(audio.read(tmp_path / "all.wav"), whole)
         again = run("--wav", sample / "stream.wav", "--record", tmp_path / "all.wav")
+        assert "All sound is in" not in again.stderr
         assert again.returncode == 1
         assert "name another file" in again.stderr
 

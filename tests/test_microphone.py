@@ -104,6 +104,7 @@ class Card:
         self.attempts = []
         self.streams = []
         self.listings = 0
+        self.playing = True
         self.hangs = threading.Event()
         self.hangs.set()
         self.on_start = lambda stream: None
@@ -126,7 +127,11 @@ class Card:
     def InputStream(self, **options):
         return Stream(self, **options)
 
+    def stop(self):
+        self.playing = False
+
     def _terminate(self):
+        assert not self.playing  # PortAudio would free what sounddevice goes on to use
         self.listings += 1
 
     def _initialize(self):

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import logging
 import subprocess
+import sys
 import threading
 import tomllib
 import urllib.request
@@ -26,7 +27,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from echoic.audio import SAMPLE_RATE
 
@@ -44,6 +45,7 @@ NUMBERS = {
 }
 """What the words for numbers stand for."""
 
+Result = TypeVar("Result")
 State = Literal["asleep", "listening", "waiting for a number", "acting"]
 
 
@@ -211,7 +213,8 @@ class Command:
 class Assistant:
     """Listens for a wake word, then for a command, and acts.
 
-    What an action does wrong is reported and never ends the listening.
+    What an action does wrong is reported and never ends the listening. While it lasts, what a
+    microphone hears is discarded: nothing said meanwhile is obeyed late.
 
     Parameters
     ----------
@@ -241,10 +244,13 @@ class Assistant:
         self.seconds = seconds
         self.number_seconds = number_seconds
         self.dry_run = dry_run
+        self._failure_level = logging.DEBUG
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> Assistant:
         """Read a configuration (TOML); None means the sample that ships with echoic.
+
+        Modules of Python functions that it names are also looked for beside it.
 
         Raises
         ------
@@ -271,6 +277,10 @@ class Assistant:
                 commands[word] = Command(**table)
             except ValueError as error:
                 raise ValueError(f"commands.{word}: {error}") from error
+        if isinstance(source, Path) and any(command.call for command in commands.values()):
+            folder = str(source.resolve().parent)
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
         return cls(**tables, commands=commands)
 
     def on(
@@ -285,7 +295,7 @@ class Assistant:
         return add
 
     def check(self, labels: Sequence[str]) -> None:
-        """Raise ValueError where a model cannot hear a word that is asked for."""
+        """Raise ValueError where a model cannot hear a word, or a function cannot be called."""
         words = [label for label in labels if not label.startswith("_")]
         if not self.commands:
             raise ValueError("Expected a command or more, received none.")
@@ -303,6 +313,15 @@ class Assistant:
                 f"Expected a model that knows numbers, for {', '.join(counting)}, received one "
                 f"that knows {', '.join(words)}."
             )
+        for word, command in self.commands.items():
+            try:
+                if command.call and not callable(_function(command.call)):
+                    raise TypeError("not callable")
+            except Exception as error:
+                raise ValueError(
+                    f"commands.{word}: {command.call!r} cannot be called: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
 
     def run(
         self,
@@ -318,9 +337,11 @@ class Assistant:
         source
             A microphone or a file, open; time is the stream's.
         listener
-            Hears it, with the labels of the model; None makes one of ``model``.
+            Hears it, with the labels of the model; None makes one of ``model``, and what is done,
+            and what goes wrong, is logged.
         speaker
-            Plays the chimes, which are never heard; None means the system's loudspeaker.
+            Plays the chimes, which are never heard; None means the system's loudspeaker, and
+            nothing where the source is a recording, which does not wait for them.
 
         Raises
         ------
@@ -329,6 +350,7 @@ class Assistant:
         """
         from echoic.live import Listener, Speaker, half_duplex, loudspeaker
 
+        self._failure_level = logging.DEBUG if listener else logging.WARNING
         if listener is None:
             from echoic.bundle import Bundle
             from echoic.recognizer import StreamingRecognizer
@@ -337,7 +359,8 @@ class Assistant:
             stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
             listener = Listener(stream, config=bundle.decoder)
         self.check(listener.labels)
-        speaker = speaker or Speaker(command=(), play=loudspeaker)
+        if speaker is None:
+            speaker = Speaker(command=(), play=loudspeaker if source.realtime else None)
         numbers = {word: command.number for word, command in self.commands.items()}
         dialogue = Dialogue(
             self.wake, numbers, seconds=self.seconds, number_seconds=self.number_seconds
@@ -347,20 +370,41 @@ class Assistant:
             # A block may hold several words: each is answered before the next is taken.
             for d in listener.hear(block):
                 turns = dialogue.hear(d.time, d.label)
-                self._answer(turns, dialogue, listener, speaker)
-            self._answer(dialogue.pass_time(block.end), dialogue, listener, speaker)
+                self._answer(turns, dialogue, source, listener, speaker)
+            self._answer(dialogue.pass_time(block.end), dialogue, source, listener, speaker)
 
     def _answer(
-        self, turns: Sequence[Turn], dialogue: Dialogue, listener: Listener, speaker: Speaker
+        self,
+        turns: Sequence[Turn],
+        dialogue: Dialogue,
+        source: Source,
+        listener: Listener,
+        speaker: Speaker,
     ) -> None:
         for turn in turns:
             _tell(listener, turn)
-            if turn.order:
-                chime, outcome = self._act(turn.order)
-                _tell(listener, dialogue.done(turn.time, outcome))
-                speaker.chime(chime)
-            else:
+            if not turn.order:
                 speaker.chime("sleep" if turn.state == "asleep" else "wake")
+                continue
+            ended = turn.time
+            if source.realtime:
+                chime, outcome = self._act_deaf(turn.order, source, listener)
+                ended = max(ended, source.status.time)
+            else:
+                chime, outcome = self._act(turn.order)
+            if (deaf := ended - turn.time) >= 1:
+                outcome += f" Nothing was heard for {deaf:.0f} s."
+            _tell(listener, dialogue.done(ended, outcome))
+            speaker.chime(chime)
+
+    def _act_deaf(self, order: Order, source: Source, listener: Listener) -> tuple[str, str]:
+        """Act on a thread, and discard what is heard meanwhile: nothing waits to be heard late."""
+        acting = _begin(lambda: self._act(order))
+        for _ in source:
+            listener.interrupt()
+            if acting.done():
+                break
+        return acting.result()
 
     def _act(self, order: Order) -> tuple[str, str]:
         """Do what is ordered; the chime and the sentence that tell how it went."""
@@ -370,13 +414,15 @@ class Assistant:
         try:
             command.act(order)
         except (Exception, SystemExit) as error:  # whatever an action raises, the loop goes on
-            logger.debug("%s failed", order.command, exc_info=True)
+            logger.log(self._failure_level, "%s failed", order.command, exc_info=True)
             return "sleep", f"{order.command} failed: {type(error).__name__}: {error}"
         return "done", f"{order.command} is done."
 
 
 def _tell(listener: Listener, turn: Turn) -> None:
-    listener.announce(turn.time, f"{turn.state.capitalize()}: {turn.reason}")
+    state = f"{turn.state.capitalize()}: {turn.reason}"
+    logger.info("%.1f s  %s", turn.time, state)
+    listener.announce(turn.time, state)
 
 
 def _function(call: str | Callable[[Order], object]) -> Callable[[Order], object]:
@@ -391,18 +437,22 @@ def _send(request: urllib.request.Request, timeout: float) -> None:
         pass
 
 
-def _within(seconds: float, call: Callable[[], object]) -> None:
+def _begin(call: Callable[[], Result]) -> Future[Result]:
     """Call on a thread that can be left behind."""
-    future: Future[None] = Future()
+    future: Future[Result] = Future()
 
     def run() -> None:
         try:
-            call()
-            future.set_result(None)
+            future.set_result(call())
         except BaseException as error:
             future.set_exception(error)
 
     threading.Thread(target=run, name="echoic action", daemon=True).start()
+    return future
+
+
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    future = _begin(call)
     try:
         future.result(timeout=seconds)
     except TimeoutError:

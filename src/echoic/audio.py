@@ -74,10 +74,19 @@ def read(path: str | Path, *, sample_rate: int = SAMPLE_RATE) -> Waveform:
 
 
 def write(path: str | Path, waveform: Waveform, *, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write a waveform as a 16-bit PCM WAV file; what exceeds [-1, 1] is clipped."""
+    """Write a waveform as a 16-bit PCM WAV file; what exceeds [-1, 1] is clipped.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
     import soundfile
 
-    soundfile.write(path, to_int16(waveform), sample_rate, subtype="PCM_16", format="WAV")
+    try:
+        soundfile.write(path, to_int16(waveform), sample_rate, subtype="PCM_16", format="WAV")
+    except soundfile.LibsndfileError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def as_waveform(

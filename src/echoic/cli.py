@@ -233,8 +233,9 @@ def listen(
     with ExitStack() as stack:
         stack.enter_context(source)
         if record:
+            recording = Recording(record)
             stack.callback(print, f"All sound is in {record}.", file=sys.stderr)
-            listener.outputs.append(stack.enter_context(Recording(record)))
+            listener.outputs.append(stack.enter_context(recording))
         if save:
             clips = Clips(save)
             stack.callback(_show_clips, clips)

@@ -140,7 +140,12 @@ class Recording(Output):
         self._file.close()
 
     def _write(self, samples: audio.Waveform) -> None:
-        self._file.write(audio.to_int16(samples))
+        import soundfile
+
+        try:
+            self._file.write(audio.to_int16(samples))
+        except soundfile.LibsndfileError as error:
+            raise OSError(f"{self.path} cannot be written: {error}") from error
         self._end += len(samples)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.live.listener import Listener
+from echoic.live.patience import ask
 from echoic.microphone import Block, Source
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.3
 """How long (s) after the end of playback sound is still discarded: a room goes on ringing, and
 buffers on the way to and from it hold some more."""
+
+PLAY_SECONDS = 2.0
+"""Longest time (s) that a sound card may take until it is told to begin to play."""
 
 START_SECONDS = 0.2
 """How long (s) a sound card may take to begin to play."""
@@ -51,10 +55,16 @@ def chime(name: str, *, seconds: float = 0.09, level: float = 0.15) -> Waveform:
 
 
 def loudspeaker(samples: Waveform) -> None:
-    """Begin to play samples (16 kHz, mono) through the system's default output."""
+    """Begin to play samples (16 kHz, mono) through the system's default output.
+
+    Raises
+    ------
+    MicrophoneError
+        The sound system hangs.
+    """
     import sounddevice
 
-    sounddevice.play(samples, SAMPLE_RATE)
+    ask(lambda: sounddevice.play(samples, SAMPLE_RATE), seconds=PLAY_SECONDS)
 
 
 class Speaker:

@@ -331,7 +331,8 @@ class View(Output):
             if column >= 0 and start + len(d.label) <= width:
                 words[start : start + len(d.label)] = d.label
                 free = start + len(d.label) + 1
-        for tick in range(0, int(now) + 1, TICK_SECONDS):
+        in_sight = int(first * CELL_SECONDS) // TICK_SECONDS * TICK_SECONDS
+        for tick in range(in_sight, int(now) + 1, TICK_SECONDS):
             start, text = round(tick / CELL_SECONDS) - first, _clock(tick)
             if 0 <= start <= width - len(text):
                 ticks[start : start + len(text)] = text

@@ -118,6 +118,8 @@ class Microphone(Source):
         By `open`: PortAudio is missing, there is no such device, or it cannot be opened.
     """
 
+    realtime = True
+
     def __init__(
         self,
         device: int | str | None = None,
@@ -399,7 +401,10 @@ def read_level(
 
     def refuse(event: Event) -> None:
         if event.kind in ("lost", "frozen"):
-            raise MicrophoneError(event.message)
+            raise MicrophoneError(
+                f"{event.message.removesuffix(' Waiting for it.')} Restart the sound system, or "
+                "unplug the microphone and plug it in again."
+            )
 
     with Microphone(device, on_event=refuse, backend=backend) as source:
         heard: list[Waveform] = []

@@ -232,7 +232,10 @@ class Session:
 
     def _open(self) -> Any:
         if self._refresh and _sessions == {self}:
-            # With a stream open elsewhere, PortAudio would take it down or hang with it.
+            # With a stream open elsewhere, PortAudio would take it down or hang with it: another
+            # microphone's, or the last that sounddevice played, which stays open.
+            with suppress(Exception):
+                self._backend.stop()
             self._backend._terminate()
             self._backend._initialize()
         device = self._find()

@@ -136,7 +136,16 @@ class Source(ABC):
     """Sound, block by block, until it ends or `close` is called; use it in a ``with`` statement.
 
     One thread iterates. `status` and `close` may be called from any thread.
+
+    Attributes
+    ----------
+    name
+        Of the device or file.
+    realtime
+        Whether sound goes on while nobody takes it.
     """
+
+    realtime = False
 
     def __init__(self, name: str, block_seconds: float) -> None:
         if not block_seconds * SAMPLE_RATE >= 1:
@@ -229,7 +238,7 @@ class FileSource(Source):
         super().__init__(str(path), block_seconds)
         self._waveform = audio.read(path)
         self._hop = round(block_seconds * SAMPLE_RATE)
-        self._realtime = realtime
+        self.realtime = realtime
         self._began = 0.0
 
     def open(self) -> FileSource:
@@ -247,7 +256,7 @@ class FileSource(Source):
         if self._state == "closed" or not len(samples):
             self.close()
             raise StopIteration
-        if self._realtime:
+        if self.realtime:
             due = self._began + (self._position + len(samples)) / SAMPLE_RATE
             time.sleep(max(due - time.monotonic(), 0.0))
             self._backlog = time.monotonic() - due
