@@ -394,6 +394,16 @@ class TestPrediction:
         names = [text.get_text() for text in figure.axes[2].texts]
         assert sorted(names) == ["_silence_", "go", "go"]
 
+    def test_what_does_not_count_as_said_is_neither_named_nor_coloured(self):
+        heard = np.zeros((200, 12), bool)
+        heard[100:, 11] = True
+        bumps = [(11, 50), (11, 150), (2, 100)]
+        panel = prediction(n=200, seconds=4.0, bumps=bumps, heard=heard).axes[2]
+        (name,) = panel.texts
+        assert name.get_text() == "go"
+        assert name.xy[0] > 2.5
+        assert {line.get_color() for line in panel.lines} == {name.get_color(), style.PALE}
+
     def test_one_instant_is_bars_of_all_labels(self):
         panel = prediction(n=1, bumps=[(2, 0)]).axes[2]
         assert len(panel.patches) == len(WORDS_12)

@@ -146,7 +146,7 @@ class TestSpeakers:
         assert "it understands some people worse" in section.text
         (tile,) = section.tiles
         assert tile.value == "100.0%"
-        assert "expected by chance alone" in tile.note
+        assert "by chance alone it would be" in tile.note
         assert section.rows == (("1 – 5", "20", "100", "95.0%", "88.8% – 97.8%", "0.0%"),)
 
     def test_mistakes_that_are_spread_evenly_are_chance(self, model):
@@ -255,7 +255,7 @@ class TestOpenSet:
         assert section.rows[0] == ("wow", "never", "2", "50.0%", "50.0%", "yes")
         (tile,) = section.tiles
         assert (tile.value, tile.name) == ("50.0%", "of new words accepted")
-        assert tile.note == "where 95% of commands are; 2 clips"
+        assert tile.note == "by a threshold that accepts 95% of commands; 2 clips"
 
     def test_without_words_kept_out_it_says_so(self, model):
         section = consistent(diagnosis.open_set(model, answers([*archive(), *UNKNOWN[:3]])))

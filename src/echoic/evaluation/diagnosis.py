@@ -257,8 +257,8 @@ def speakers(bundle: Bundle, evaluation: Evaluation) -> Section:
         tiles=(
             Tile(
                 value=f"{tenth:.1%}",
-                name="or less for one speaker in ten",
-                note=f"{by_chance:.1%} expected by chance alone",
+                name="at most, for a tenth of the speakers",
+                note=f"by chance alone it would be {by_chance:.1%}",
             ),
         ),
     )
@@ -447,7 +447,7 @@ def open_set(bundle: Bundle, evaluation: Evaluation) -> Section:
             Tile(
                 value=f"{others['false_accept_rate']:.1%}",
                 name=f"of {'new' if new else 'other'} words accepted",
-                note=f"where {RECALL:.0%} of commands are; {others['n']:,} clips",
+                note=f"by a threshold that accepts {RECALL:.0%} of commands; {others['n']:,} clips",
             ),
         ),
     )

@@ -45,6 +45,7 @@ def prediction(
     labels: Sequence[str],
     times: npt.ArrayLike,
     probabilities: npt.ArrayLike,
+    heard: npt.ArrayLike | None = None,
     title: str = "",
 ) -> Figure:
     """Draw the way from sound to word: waveform, MFCC and probabilities.
@@ -75,6 +76,8 @@ def prediction(
         Instants of the probabilities, in seconds from the waveform's start, ascending.
     probabilities : array-like of float, shape (n, labels)
         From 0 to 1.
+    heard : array-like of bool, shape (n, labels), optional
+        Where a label counts as said: it is coloured and named for what it is there alone.
     title : str
         What is heard; a long one is wrapped.
 
@@ -94,7 +97,8 @@ def prediction(
     duration = max(len(waveform) / sample_rate, float(instants[-1]))
 
     single = len(instants) == 1
-    names = [] if single else place_names(instants, posteriors, labels, duration)
+    meant = posteriors if heard is None else np.where(np.asarray(heard), posteriors, 0.0)
+    names = [] if single else place_names(instants, meant, labels, duration)
     rows = 1 + max((name.row for name in names), default=-1)
     heights = [1.3, 1.7, 0.2 + 0.18 * len(labels) if single else 2.0]
     with new_figure(WIDTH, sum(heights) + 1.2 + rows * NAME_ROW / 72, title) as figure:
@@ -117,13 +121,15 @@ def prediction(
             bottom.set_xlim(0, duration)
             bottom.set_xlabel("Time (s)")
             bottom.set_ylabel("Probability")
-            draw_posteriors(bottom, instants, posteriors, labels, names)
+            draw_posteriors(bottom, instants, posteriors, labels, names, meant=meant)
             figure.align_ylabels([top, middle, bottom])
     return figure
 
 
 def recording(recognizer: Recognizer, path: str | Path) -> Figure:
     """Draw a recording as a model hears it: `prediction` of a file, clip by clip.
+
+    Named is what `recognizer.merge` takes for said: what two windows hear, and not one alone.
 
     Raises
     ------
@@ -134,19 +140,26 @@ def recording(recognizer: Recognizer, path: str | Path) -> Figure:
 
     config = recognizer.bundle.features
     waveform = audio.read(path, sample_rate=config.sample_rate)
-    predictions = recognizer.predict(waveform, top=len(recognizer.labels))
+    labels = recognizer.labels
+    predictions = recognizer.predict(waveform, top=len(labels))
     if len(predictions) == 1:  # a short clip is heard with the silence that follows it
         waveform = audio.fit_length(waveform, recognizer.clip_samples)
-    heard = [p.label for p in merge(predictions) if p.label != SILENCE] or [SILENCE]
+    said = merge(predictions)
+    words = [p.label for p in said if p.label != SILENCE] or [SILENCE]
+    heard = [
+        [any(p.label == x and p.start <= w.start and w.end <= p.end for p in said) for x in labels]
+        for w in predictions
+    ]
     return prediction(
         waveform,
         sample_rate=config.sample_rate,
         mfcc=features.mfcc(waveform, config),
         hop_length=config.hop_length,
-        labels=recognizer.labels,
+        labels=labels,
         times=np.array([p.end for p in predictions]),
-        probabilities=np.array([[dict(p.top)[x] for x in recognizer.labels] for p in predictions]),
-        title=f"{Path(path).name}: {', '.join(heard)}",
+        probabilities=np.array([[dict(p.top)[x] for x in labels] for p in predictions]),
+        heard=heard,
+        title=f"{Path(path).name}: {', '.join(words)}",
     )
 
 

@@ -170,7 +170,7 @@ def explained(
         name += f" from {start / rate:.2f} s on"
     influence = inspect.occlusion(trace, at=at)
     decision = trace.decision(at)
-    since = "" if trace.notes else f", decided at {decision.since:.2f} s (dashed)"
+    since = "" if trace.notes else f", decided after {decision.since:.2f} s of it (dashed)"
     title = f"{name}: {bundle.name} hears {decision.label!r}{since}"
     return explanation(trace, influence, title=title)
 

@@ -128,7 +128,10 @@ def place_names(
     *,
     shown: float = SHOWN,
 ) -> list[Name]:
-    """Place a name over each coloured curve, in the lowest row where it meets no other."""
+    """Place a name over each coloured curve, in the lowest row where it meets no other.
+
+    Of posteriors that are 0 where a label is not meant, only what is meant is named.
+    """
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
@@ -176,8 +179,9 @@ def draw_posteriors(
     names: Sequence[Name],
     *,
     shown: float = SHOWN,
+    meant: Floats | None = None,
 ) -> None:
-    looks = _looks(posteriors, labels, shown)
+    looks = _looks(posteriors if meant is None else meant, labels, shown)
     for label in range(posteriors.shape[1]):
         if label not in looks:
             axes.plot(instants, posteriors[:, label], color=PALE, linewidth=0.8, clip_on=False)
