@@ -46,7 +46,7 @@ def main() -> None:
     cepstra = np.concatenate(
         [
             features.mfcc(audio.read(path), recipe.features)
-            for path in sorted(SPEECH.glob("*/*.wav"))
+            for path in sorted(SPEECH.glob("[!_]*/*.wav"))
         ]
     ).astype(np.float64)
     mean, variance = cepstra.mean(axis=0), cepstra.var(axis=0)

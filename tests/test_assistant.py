@@ -103,6 +103,37 @@ def test_an_action_that_fails_does_not_end_the_listening(sample, tmp_path):
     assert ends == ["Asleep: left failed: RuntimeError: not now", "Asleep: left is done."]
 
 
+class Quick(FileSource):
+    """Goes on by itself as a microphone does, twenty times as fast."""
+
+    def __next__(self):
+        self.realtime = False  # else it takes as long as the sound
+        block = super().__next__()
+        self.realtime = True
+        time.sleep(0.001)
+        return block
+
+
+def test_a_program_does_not_outlive_the_listening(sample, tmp_path):
+    class Broken(Quick):
+        def __next__(self):
+            if (tmp_path / "begun").exists():
+                raise OSError("broken")
+            return super().__next__()
+
+    path = tmp_path / "long.wav"
+    audio.write(path, np.pad(audio.read(sample / "stream.wav"), (0, 120 * SAMPLE_RATE)))
+    code = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    program = [sys.executable, "-c", code, str(tmp_path / "begun")]
+    assistant = Assistant(wake="yes", commands={"left": Command(run=program, timeout=60)})
+    with Broken(path) as source, pytest.raises(OSError, match="broken"):
+        assistant.run(source, speaker=Speaker(command=()))
+    for thread in threading.enumerate():
+        if thread.name == "echoic action":  # waits for the program
+            thread.join(20)
+            assert not thread.is_alive()
+
+
 def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
     """The sample stream twice; the first "left" goes on until the second "yes" is over."""
     path = tmp_path / "twice.wav"
@@ -119,13 +150,11 @@ def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
     notes = Notes()
     recognizer = Recognizer.load()
     listener = Listener(recognizer.stream(), config=recognizer.bundle.decoder, outputs=[notes])
-    with FileSource(path) as source:
-        source.realtime = True  # as a microphone is, only quicker
+    with Quick(path) as source:
         assistant.run(source, listener=listener, speaker=Speaker(command=()))
     assert len(orders) == 1
     assert re.match(r"Asleep: left is done\. Nothing was heard for \d\d s\.", notes.messages[3])
     assert len(notes.messages) == 4
-    assert listener.resets == 1
 
 
 def test_without_a_listener_of_ones_own_what_goes_wrong_is_logged(sample, caplog, monkeypatch):

@@ -429,6 +429,7 @@ class TestPrediction:
             ({"probabilities": np.ones((50, 2))}, r"probabilities.shape=\(50, 2\), 12 labels"),
             ({"times": [1.0]}, r"times.shape=\(1,\), probabilities.shape=\(50, 12\)"),
             ({"times": [], "probabilities": np.zeros((0, 12))}, r"with n at least 1"),
+            ({"heard": [True] * 12}, r"`heard` must have the shape .*Received: shape=\(12,\)"),
             ({"times": np.ones(50)}, r"`times` must ascend"),
             ({"times": np.arange(50) - 1}, r"Received: -1 to 48"),
             ({"times": np.full(50, np.nan)}, r"`times` must be finite"),

@@ -20,6 +20,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 import urllib.request
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -44,6 +45,9 @@ NUMBERS = {
     )
 }
 """What the words for numbers stand for."""
+
+POLL_SECONDS = 0.05
+"""Slice (s) that the end of an action is waited for in."""
 
 Result = TypeVar("Result")
 State = Literal["asleep", "listening", "waiting for a number", "acting"]
@@ -188,19 +192,27 @@ class Command:
             return f"run {list(self.run)}"
         return f"post {self.post}" if self.post else f"call {self.call}"
 
-    def act(self, order: Order) -> None:
-        """Do it; what goes wrong is raised, a time that runs out as TimeoutError."""
+    def act(self, order: Order, *, running: list[subprocess.Popen[bytes]] | None = None) -> None:
+        """Do it; what goes wrong is raised, a time that runs out as TimeoutError.
+
+        A program that is started is added to ``running``.
+        """
         if self.run:
             number = "" if order.number is None else str(order.number)
             nowhere = subprocess.DEVNULL  # stdout is the detections', and a pipe can be held open
-            subprocess.run(
-                [number if a == "{number}" else a for a in self.run],
-                stdin=nowhere,
-                stdout=nowhere,
-                stderr=nowhere,
-                timeout=self.timeout,
-                check=True,
-            )
+            arguments = [number if a == "{number}" else a for a in self.run]
+            with subprocess.Popen(
+                arguments, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            ) as program:
+                if running is not None:
+                    running.append(program)
+                try:
+                    status = program.wait(self.timeout)
+                except BaseException:
+                    program.kill()
+                    raise
+            if status:
+                raise subprocess.CalledProcessError(status, arguments)
         elif self.post:
             body = json.dumps(dataclasses.asdict(order)).encode()
             headers = {"Content-Type": "application/json"}
@@ -277,10 +289,10 @@ class Assistant:
                 commands[word] = Command(**table)
             except ValueError as error:
                 raise ValueError(f"commands.{word}: {error}") from error
-        if isinstance(source, Path) and any(command.call for command in commands.values()):
-            folder = str(source.resolve().parent)
+        if path is not None and any(command.call for command in commands.values()):
+            folder = str(Path(path).resolve().parent)
             if folder not in sys.path:
-                sys.path.insert(0, folder)
+                sys.path.append(folder)
         return cls(**tables, commands=commands)
 
     def on(
@@ -317,7 +329,7 @@ class Assistant:
             try:
                 if command.call and not callable(_function(command.call)):
                     raise TypeError("not callable")
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ValueError(
                     f"commands.{word}: {command.call!r} cannot be called: "
                     f"{type(error).__name__}: {error}"
@@ -337,8 +349,8 @@ class Assistant:
         source
             A microphone or a file, open; time is the stream's.
         listener
-            Hears it, with the labels of the model; None makes one of ``model``, and what is done,
-            and what goes wrong, is logged.
+            Hears it, with the labels of the model; None makes one of ``model``, and what goes
+            wrong is logged.
         speaker
             Plays the chimes, which are never heard; None means the system's loudspeaker, and
             nothing where the source is a recording, which does not wait for them.
@@ -398,21 +410,33 @@ class Assistant:
             speaker.chime(chime)
 
     def _act_deaf(self, order: Order, source: Source, listener: Listener) -> tuple[str, str]:
-        """Act on a thread, and discard what is heard meanwhile: nothing waits to be heard late."""
-        acting = _begin(lambda: self._act(order))
-        for _ in source:
-            listener.interrupt()
-            if acting.done():
-                break
+        """Act on a thread, and discard what is heard meanwhile: nothing waits to be heard late.
+
+        A microphone that is lost meanwhile is waited for before the end of the action is told.
+        """
+        running: list[subprocess.Popen[bytes]] = []
+        acting = _begin(lambda: self._act(order, running=running))
+        try:
+            for _ in source:
+                listener.interrupt()
+                if acting.done():
+                    break
+            while not acting.done():  # the source has ended; on Windows Ctrl-C ends no wait
+                time.sleep(POLL_SECONDS)
+        finally:
+            for program in running:
+                program.kill()  # where the listening ends before it does
         return acting.result()
 
-    def _act(self, order: Order) -> tuple[str, str]:
+    def _act(
+        self, order: Order, *, running: list[subprocess.Popen[bytes]] | None = None
+    ) -> tuple[str, str]:
         """Do what is ordered; the chime and the sentence that tell how it went."""
         command = self.commands[order.command]
         if self.dry_run:
             return "done", f"Dry run: would {command}."
         try:
-            command.act(order)
+            command.act(order, running=running)
         except (Exception, SystemExit) as error:  # whatever an action raises, the loop goes on
             logger.log(self._failure_level, "%s failed", order.command, exc_info=True)
             return "sleep", f"{order.command} failed: {type(error).__name__}: {error}"
@@ -420,9 +444,7 @@ class Assistant:
 
 
 def _tell(listener: Listener, turn: Turn) -> None:
-    state = f"{turn.state.capitalize()}: {turn.reason}"
-    logger.info("%.1f s  %s", turn.time, state)
-    listener.announce(turn.time, state)
+    listener.announce(turn.time, f"{turn.state.capitalize()}: {turn.reason}")
 
 
 def _function(call: str | Callable[[Order], object]) -> Callable[[Order], object]:

@@ -1,7 +1,8 @@
 """Networks: a stack of layers, read from a table, from coefficients to logits.
 
     mfcc (batch, frames, n_mfcc)
-      -> normalization with the statistics of the training set, fixed
+      -> normalization with the statistics of the training set, fixed (of the one with which a
+         network began that began with another's weights)
       -> the layers of ModelConfig.layers, in order
       -> logits (batch, steps, labels)     a streamable network answers at every step
          or (batch, labels)                a network that needs the whole clip answers once
@@ -243,7 +244,7 @@ def build(
     n_mfcc, n_labels
         Channels in, channels out.
     mean, variance
-        Of each coefficient over the training set, shape (n_mfcc,); they become part of the model.
+        Of each coefficient over a training set, shape (n_mfcc,); they become part of the model.
 
     Returns
     -------

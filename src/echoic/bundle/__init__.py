@@ -215,10 +215,11 @@ def write(
     What was made of a model that was there before goes.
     """
     path.mkdir(parents=True, exist_ok=True)
-    (path / FILE).unlink(missing_ok=True)
-    for made in ("*.tflite", "listen.py", "echoic_core.*", "confusion.png", "det.png"):
-        for old in path.glob(made):
-            old.unlink()
+    if (path / FILE).exists():
+        (path / FILE).unlink()
+        for made in ("*.tflite", "listen.py", "echoic_core.*", "confusion.png", "det.png"):
+            for old in path.glob(made):
+                old.unlink()
     _save_keras(model, path / "model.keras")
     (path / "labels.txt").write_text("".join(f"{x}\n" for x in labels), encoding="utf-8")
     content = {

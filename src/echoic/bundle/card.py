@@ -201,11 +201,8 @@ def _files(content: dict[str, Any]) -> list[str]:
     """What `echoic export` measured of each file."""
     if not (files := content.get("files")):
         return []
-    protocol = files["protocol"]
-    where = {
-        "archive-v0.02": "the official test archive",
-        "hash-split validation": "validation",
-    }.get(protocol, f"`{protocol}`")
+    archive = files["protocol"] == "archive-v0.02"
+    where = "the official test archive" if archive else "validation"
     streams = "stream" in files["measured"]
     lines = [
         "## The files, measured",
@@ -243,18 +240,21 @@ def _files(content: dict[str, Any]) -> list[str]:
         lines += ["", f"Not kept, as they would lose too many points: {losses}."]
     calibration = files["calibration"]
     command = f"echoic export models/{content['name']} --data data/{calibration['data']}"
-    if protocol != "hash-split validation":
-        archive = protocol == "archive-v0.02"
-        command += f" --test-set data/{'speech_commands_test_set_v0.02' if archive else protocol}"
-    inside = "The MFCC is inside `clip`, always in float32."
-    if streams:
-        inside = (
-            "The MFCC is inside `clip` and `stream`, always in float32; `core_int8` takes "
-            f"coefficients, and its ranges are from {calibration['clips']} clips of the validation "
-            "side, played as one stream. A state starts at zeros (of an int8 file: at its zero "
-            "point) and is handed back as it came."
+    if archive:
+        command += " --test-set data/speech_commands_test_set_v0.02"
+    inside = f"The MFCC is inside `clip`{' and `stream`' if streams else ''}, always in float32."
+    if "core_int8" in files["measured"]:
+        inside += (
+            f" `core_int8` takes coefficients, and its ranges are from {calibration['clips']} "
+            "clips of the validation side, played as one stream."
         )
-    return [*lines, "", f"    {command}", "", inside, ""]
+    if streams:
+        inside += (
+            " A state starts at zeros (of an int8 file: at its zero point) and is handed back as "
+            "it came."
+        )
+    warnings = [f"> {warning}\n" for warning in files.get("warnings", [])]
+    return [*lines, "", f"    {command}", "", *warnings, inside, ""]
 
 
 def _streams(content: dict[str, Any]) -> list[str]:
@@ -345,8 +345,9 @@ def _training(content: dict[str, Any]) -> list[str]:
     if teachers := training.get("teachers"):
         weight = recipe["training"]["teacher_weight"]
         lines.append(
-            f"- It was also taught by {', '.join(teachers)}: {weight:.0%} of what it was to answer "
-            "is what they answer, on the mean, to the same clip."
+            f"- It was also taught by {', '.join(teachers)}: {weight:.0%} of each target is "
+            + ("the mean of their answers" if len(teachers) > 1 else "its answer")
+            + " to the same clip."
         )
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")

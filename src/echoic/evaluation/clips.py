@@ -149,17 +149,9 @@ def evaluate_test_set(
 def read_test_set(model: Bundle, folder: str | Path) -> Questions:
     """Read the clips of a test archive, for `ask`; see `evaluate_test_set`."""
     examples = sc.load_folders(folder, labels=model.labels)
-    return _told(Questions("archive-v0.02", {}, examples, tuple(archive_warnings(len(examples)))))
-
-
-def archive_warnings(clips: int) -> list[str]:
-    """Say so where the clips are not as many as those of the official archive."""
-    if clips == sc.ARCHIVE_CLIPS:
-        return []
-    return [
-        f"The official archive has {sc.ARCHIVE_CLIPS:,} clips, this folder has {clips:,}: the "
-        "figures are of another test."
-    ]
+    return _told(
+        Questions("archive-v0.02", {}, examples, tuple(sc.archive_warnings(len(examples))))
+    )
 
 
 def evaluate_split(

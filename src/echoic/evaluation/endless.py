@@ -13,7 +13,7 @@ from echoic import metrics
 from echoic import speech_commands as sc
 from echoic.audio import Waveform
 from echoic.bundle import Bundle
-from echoic.evaluation.clips import Progress, archive_warnings, fraction, score
+from echoic.evaluation.clips import Progress, fraction, score
 from echoic.evaluation.listening import Hear, model_hearing
 from echoic.evaluation.scores import DIGITS
 from echoic.labels import SILENCE
@@ -127,7 +127,7 @@ def evaluate_endless(
     """
     hear = hear or model_hearing(model, graph=graph)
     n, length = examples.waveforms.shape
-    warnings = archive_warnings(len(examples))
+    warnings = sc.archive_warnings(len(examples))
     predicted = np.empty((len(SEEDS), n), dtype=np.int64)
     for row, seed in enumerate(SEEDS):
         order = np.random.default_rng(seed).permutation(n)

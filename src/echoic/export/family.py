@@ -151,9 +151,10 @@ def export(
     if test_set is None:
         examples, protocol = validation, "hash-split validation"
     else:
-        examples = sc.load_folders(test_set, labels=bundle.labels)
-        is_archive = len(examples) == sc.ARCHIVE_CLIPS
-        protocol = "archive-v0.02" if is_archive else Path(test_set).resolve().name
+        examples, protocol = sc.load_folders(test_set, labels=bundle.labels), "archive-v0.02"
+    warnings = [] if test_set is None else sc.archive_warnings(len(examples))
+    for warning in warnings:
+        logger.warning("%s", warning)
 
     report("converting")
     made = float_graphs(network, bundle.features, seconds=config.clip_seconds)
@@ -194,10 +195,13 @@ def export(
         },
         "measured": measured,
         "left_out": left_out,
+        "warnings": warnings,
     }
     bundle = bundles.add_graphs(bundle, made, files=note)
     for name in left_out.keys() & bundle.content["fingerprint"].keys():
         bundle = bundles.remove_graph(bundle, name)
+    for old in ("listen.py", "echoic_core.h", "echoic_core.cc"):  # of files that were there before
+        (bundle.path / old).unlink(missing_ok=True)
     if with_c_array:
         header, source = c_array(made["core_int8"], name="echoic_core")
         (bundle.path / "echoic_core.h").write_text(header, encoding="utf-8")

@@ -25,7 +25,7 @@ SETTLE_SECONDS = 0.3
 buffers on the way to and from it hold some more."""
 
 PLAY_SECONDS = 2.0
-"""Longest time (s) that a sound card may take until it is told to begin to play."""
+"""Longest time (s) that it may take to tell a sound card to play."""
 
 START_SECONDS = 0.2
 """How long (s) a sound card may take to begin to play."""

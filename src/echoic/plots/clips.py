@@ -77,7 +77,8 @@ def prediction(
     probabilities : array-like of float, shape (n, labels)
         From 0 to 1.
     heard : array-like of bool, shape (n, labels), optional
-        Where a label counts as said: it is coloured and named for what it is there alone.
+        Where a label counts as said: only such labels are coloured, and named by their peaks there.
+        A single instant is drawn without regard to it.
     title : str
         What is heard; a long one is wrapped.
 
@@ -97,7 +98,14 @@ def prediction(
     duration = max(len(waveform) / sample_rate, float(instants[-1]))
 
     single = len(instants) == 1
-    meant = posteriors if heard is None else np.where(np.asarray(heard), posteriors, 0.0)
+    meant = posteriors
+    if heard is not None:
+        if np.shape(heard) != posteriors.shape:
+            raise ValueError(
+                f"`heard` must have the shape of `probabilities`, {posteriors.shape}. "
+                f"Received: shape={np.shape(heard)}."
+            )
+        meant = np.where(np.asarray(heard), posteriors, 0.0)
     names = [] if single else place_names(instants, meant, labels, duration)
     rows = 1 + max((name.row for name in names), default=-1)
     heights = [1.3, 1.7, 0.2 + 0.18 * len(labels) if single else 2.0]

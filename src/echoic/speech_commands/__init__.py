@@ -2,10 +2,10 @@
 
 from echoic.speech_commands.archives import ARCHIVES, Archive, DownloadError, download
 from echoic.speech_commands.examples import (
-    ARCHIVE_CLIPS,
     DataConfig,
     Examples,
     Split,
+    archive_warnings,
     fingerprint,
     load,
     load_folders,
@@ -24,7 +24,6 @@ from echoic.speech_commands.splits import (
 
 __all__ = [
     "ARCHIVES",
-    "ARCHIVE_CLIPS",
     "SPLITS",
     "Archive",
     "Clip",
@@ -34,6 +33,7 @@ __all__ = [
     "Examples",
     "Split",
     "SplitName",
+    "archive_warnings",
     "download",
     "fingerprint",
     "hash_split",

@@ -380,6 +380,16 @@ def load_folders(root: str | Path, *, labels: Sequence[str], clip_seconds: float
     )
 
 
+def archive_warnings(clips: int) -> list[str]:
+    """Say so where the clips are not as many as those of the official archive."""
+    if clips == ARCHIVE_CLIPS:
+        return []
+    return [
+        f"The official archive has {ARCHIVE_CLIPS:,} clips, this folder has {clips:,}: the "
+        "figures are of another test."
+    ]
+
+
 def fingerprint(root: str | Path, config: DataConfig, *, extra: Sequence[str | Path] = ()) -> str:
     """SHA-256 of the sorted names of the files that training may use: which data was it?"""
     names = sorted(

@@ -13,7 +13,7 @@ from typing import Any
 from echoic.audio import SAMPLE_RATE
 from echoic.augmentation import AugmentationConfig
 from echoic.features import FeatureConfig
-from echoic.models import ModelConfig
+from echoic.models import STREAMABLE, ModelConfig
 from echoic.speech_commands import DataConfig
 
 
@@ -151,7 +151,7 @@ class Recipe:
         if not self.model.streamable and not kinds & {"mean", "attention"}:
             raise ValueError(
                 "Expected a layer mean or attention in model.layers, of which one answer comes: "
-                f"{', '.join(sorted(kinds))} need the whole clip, and none of them gives one."
+                f"{', '.join(sorted(kinds - STREAMABLE.keys()))} needs the whole clip, gives none."
             )
         if self.training.context > 1:
             self._check_context()

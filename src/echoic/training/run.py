@@ -524,10 +524,12 @@ def _normalization(
     beginning: keras.Model | None, feed: Feed
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
     """Mean and variance in a network that hears as many coefficients as this run; else None."""
-    if beginning is None or beginning.input.shape[-1] != feed.recipe.features.n_mfcc:
-        return None
-    config = beginning.get_layer("normalization").get_config()
-    return np.array(config["mean"]), np.array(config["variance"])
+    for layer in beginning.layers if beginning else ():
+        if layer.name == "normalization":
+            mean, variance = (np.array(layer.get_config()[key]) for key in ("mean", "variance"))
+            if mean.shape == (feed.recipe.features.n_mfcc,):
+                return mean, variance
+    return None
 
 
 def _prepare(
