@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -101,6 +102,20 @@ def test_the_figures_in_the_readmes_are_those_of_the_model(root, name):
         (row,) = [x for x in readme.read_text(encoding="utf-8").splitlines() if f"| [{name}](" in x]
         assert figure in row
         assert f"{content['training']['parameters']:,}" in row
+
+
+@pytest.mark.parametrize("name", ["gru-12", "small-12", "lstm-12", "attention-12", "embedding-12"])
+def test_how_a_model_came_to_be_is_told_as_it_was(root, name):
+    lines = (root / "models" / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [x for x in lines if x.startswith(f"| `{name}`") and " + " in x]
+    content = json.loads((root / "models" / name / "echoic.json").read_text(encoding="utf-8"))
+    recipe = Recipe.from_dict(content["recipe"])
+    epochs, teachers, floor, fainter = [x.strip() for x in row.split("|")[2:-1]]
+    assert epochs == f"{recipe.training.epochs} + {recipe.training.finish_epochs}"
+    if name != "attention-12":  # it had older models, which are not here
+        assert re.findall(r"`(.+?)`", teachers) == content["training"]["teachers"]
+    assert floor == f"{recipe.features.floor_db:.0f} dB"
+    assert fainter == f"{-recipe.augmentation.gain[0]:.0f} dB"
 
 
 def test_the_core_of_the_small_model_fits_a_microcontroller(root):
