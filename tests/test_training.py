@@ -517,7 +517,7 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
     assert noted["counts"]["validation"] == plain["counts"]["validation"]
     assert noted["files_sha256"] != plain["files_sha256"]
     card = (model.path / "README.md").read_text(encoding="utf-8")
-    assert "Training also heard voices" in card
+    assert "Among the clips for training are those of voices" in card
     assert f"taught by {tiny_model.name}" in card
     assert noted["temperature"] != 1
     assert f"divided by {noted['temperature']:.2f}" in card
