@@ -190,19 +190,25 @@ def test_other_settings_of_the_decoder_take_the_figures_of_the_old_ones_away(tin
     assert "## In a stream" not in (tiny_copy / "README.md").read_text("utf-8")
 
 
+def write_again(model, path):
+    """Write a model as a training that ends does, with `clip` alone."""
+    content = model.content
+    return bundle.write(
+        path,
+        model=model.keras_model(),
+        graphs={"clip": (model.path / "clip.tflite").read_bytes()},
+        labels=model.labels,
+        features=model.features,
+        recipe=content["recipe"],
+        training=content["training"],
+    )
+
+
 def test_what_is_in_a_folder_that_is_no_model_stays(tiny_copy, tmp_path):
     old = Bundle.load(tiny_copy)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "listen.py").write_text("mine")
-    bundle.write(
-        tmp_path / "mine",
-        model=old.keras_model(),
-        graphs={"clip": (tiny_copy / "clip.tflite").read_bytes()},
-        labels=old.labels,
-        features=old.features,
-        recipe=old.content["recipe"],
-        training=old.content["training"],
-    )
+    write_again(old, tmp_path / "mine")
     assert (tmp_path / "mine" / "listen.py").read_text() == "mine"
 
 
@@ -211,15 +217,7 @@ def test_nothing_is_left_of_a_model_that_another_replaces(tiny_copy):
     for name in ("stream_int8.tflite", "core_int8.tflite", "listen.py", "echoic_core.h", "det.png"):
         (tiny_copy / name).touch()
     (tiny_copy / "notes.txt").touch()
-    new = bundle.write(
-        tiny_copy,
-        model=old.keras_model(),
-        graphs={"clip": (tiny_copy / "clip.tflite").read_bytes()},
-        labels=old.labels,
-        features=old.features,
-        recipe=old.content["recipe"],
-        training=old.content["training"],
-    )
+    new = write_again(old, tiny_copy)
     assert {p.name for p in new.path.iterdir() if not p.name.startswith(".")} == {
         "README.md",
         "clip.tflite",
