@@ -572,9 +572,13 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
             "training.epochs=1",
             "training.learning_rate=1e-9",
             "augmentation.gain=[-40.0, -30.0]",  # so that its own mean would be another
+            "training.equal_priors=true",
         ],
     )
     model = training.train(recipe, data=sample, out=tmp_path / "second", init=tiny_model)
+    logs = np.log(Feed(sc.load(sample, recipe.data, "training"), recipe).priors())
+    taken_out = model.content["training"]["log_priors_taken_out"]
+    np.testing.assert_allclose(taken_out, logs - logs.mean(), rtol=1e-6)
     assert model.content["training"]["init"] == "tiny"
     assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
     assert model.content["training"]["beyond_the_data"] is False
@@ -674,6 +678,26 @@ def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_r
     assert said.dtype == np.float32
     np.testing.assert_allclose(said, Recognizer(bundle).probabilities(waveforms), atol=1e-3)
     assert training.ensemble([], recipe) is None
+
+
+def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
+    tiny_model, tiny_copy, tiny_recipe, sample
+):
+    recipe, bundle = Recipe.load(tiny_recipe), Bundle.load(tiny_copy)
+    assert bundle.content["training"]["log_priors_taken_out"] is None
+    network = bundle.keras_model()
+    priors = np.random.default_rng(0).dirichlet(np.ones(len(bundle.labels)))
+    taken_out = training.adjust_logits(network, priors)
+    network.save(tiny_copy / "model.keras")
+    bundle.content["training"]["log_priors_taken_out"] = taken_out.tolist()
+    (tiny_copy / "echoic.json").write_text(json.dumps(bundle.content), encoding="utf-8")
+
+    waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms
+    heard = (features.mfcc(waveforms, bundle.features),)
+    before, after = (training.ensemble([m], recipe)(heard) for m in (tiny_model, tiny_copy))
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    alone = softmax(models.answer(network.predict(heard[0], verbose=0)), axis=1)
+    assert np.abs(alone - before).max() > 0.05  # the priors do matter
 
 
 def test_a_teacher_of_other_labels_is_refused(tiny_model, tiny_recipe):

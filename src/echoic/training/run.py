@@ -104,17 +104,24 @@ def calibrate(model: keras.Model, coefficients: Any, answers: Any) -> float:
     return temperature
 
 
-def adjust_logits(model: keras.Model, priors: npt.NDArray[np.float64]) -> None:
+def adjust_logits(model: keras.Model, priors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Take out of a network what it learned of how often each label comes.
 
     The logarithm of the priors, (labels,), is taken from the logits (Menon et al. 2021). Training
     hears many other words, to know them as such; that is no reason to expect one. A label that
     never came stays as it is.
+
+    Returns
+    -------
+    numpy.ndarray
+        What was taken from the logits, (labels,); its mean is 0.
     """
     layer = model.get_layer("logits")
     kernel, bias = layer.get_weights()
     logs = np.log(np.where(priors > 0, priors, 1))
-    layer.set_weights([kernel, bias - (logs - logs.mean())])
+    logs -= logs.mean()
+    layer.set_weights([kernel, bias - logs])
+    return logs
 
 
 def clip_accuracy(*, n_labels: int) -> Callable[[Any, Any], Any]:
@@ -435,8 +442,7 @@ def train(
             )
     checkpoints.load_best()
     temperature = calibrate(model, *held_out) if recipe.training.calibrate else None
-    if recipe.training.equal_priors:
-        adjust_logits(model, feed.priors())
+    log_priors = adjust_logits(model, feed.priors()) if recipe.training.equal_priors else None
     bundle = bundles.write(
         out,
         model=model,
@@ -454,6 +460,7 @@ def train(
             "beyond_the_data": beyond_the_data(teachers, init),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
+            "log_priors_taken_out": None if log_priors is None else log_priors.tolist(),
             "best_epoch": checkpoints.best["epoch"],
             "seed": recipe.training.seed,
             "backend": keras.backend.backend(),

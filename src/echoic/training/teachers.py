@@ -63,6 +63,9 @@ def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> 
 class Ensemble:
     """Several models as one teacher: the mean of their probabilities.
 
+    They teach with the priors of their training, also where these were taken out of a model
+    afterwards (``training.equal_priors``): so they will be of their student, once it has learned.
+
     Attributes
     ----------
     hears
@@ -72,14 +75,22 @@ class Ensemble:
     def __init__(self, bundles: Sequence[Bundle], recipe: Recipe) -> None:
         self.hears = tuple(dict.fromkeys(bundle.features for bundle in bundles))
         self._networks = [
-            (self.hears.index(bundle.features), _network(bundle, recipe)) for bundle in bundles
+            (
+                self.hears.index(bundle.features),
+                _network(bundle, recipe),
+                np.array(bundle.content["training"].get("log_priors_taken_out") or 0.0),
+            )
+            for bundle in bundles
         ]
 
     def __call__(self, heard: tuple[npt.NDArray[np.float32], ...]) -> npt.NDArray[np.float32]:
         """Say what clips are: what is ``heard`` of them to probabilities, (clips, labels)."""
         answers = [
-            softmax(models.answer(np.asarray(network.predict_on_batch(heard[which]))), axis=-1)
-            for which, network in self._networks
+            softmax(
+                models.answer(np.asarray(network.predict_on_batch(heard[which]))) + taken_out,
+                axis=-1,
+            )
+            for which, network, taken_out in self._networks
         ]
         return np.mean(answers, axis=0, dtype=np.float32)
 
