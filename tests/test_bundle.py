@@ -204,6 +204,14 @@ def write_again(model, path):
     )
 
 
+def test_a_card_does_not_call_a_model_its_own_teacher(tiny_copy):
+    model = Bundle.load(tiny_copy)
+    model.content["training"]["teachers"] = ["mine", "other"]
+    (tiny_copy.parent / "mine").mkdir()
+    card = (write_again(model, tiny_copy.parent / "mine").path / "README.md").read_text("utf-8")
+    assert "It was also taught by an earlier mine, other: 70% of each target" in card
+
+
 def test_what_is_in_a_folder_that_is_no_model_stays(tiny_copy, tmp_path):
     old = Bundle.load(tiny_copy)
     (tmp_path / "mine").mkdir()

@@ -577,8 +577,8 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
     )
     model = training.train(recipe, data=sample, out=tmp_path / "second", init=tiny_model)
     logs = np.log(Feed(sc.load(sample, recipe.data, "training"), recipe).priors())
-    taken_out = model.content["training"]["log_priors_taken_out"]
-    np.testing.assert_allclose(taken_out, logs - logs.mean(), rtol=1e-6)
+    adjustment = model.content["training"]["logit_adjustment"]
+    np.testing.assert_allclose(adjustment, logs - logs.mean(), rtol=1e-6)
     assert model.content["training"]["init"] == "tiny"
     assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
     assert model.content["training"]["beyond_the_data"] is False
@@ -684,12 +684,12 @@ def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
     tiny_model, tiny_copy, tiny_recipe, sample
 ):
     recipe, bundle = Recipe.load(tiny_recipe), Bundle.load(tiny_copy)
-    assert bundle.content["training"]["log_priors_taken_out"] is None
+    assert bundle.content["training"]["logit_adjustment"] is None
     network = bundle.keras_model()
     priors = np.random.default_rng(0).dirichlet(np.ones(len(bundle.labels)))
-    taken_out = training.adjust_logits(network, priors)
+    adjustment = training.adjust_logits(network, priors)
     network.save(tiny_copy / "model.keras")
-    bundle.content["training"]["log_priors_taken_out"] = taken_out.tolist()
+    bundle.content["training"]["logit_adjustment"] = adjustment.tolist()
     (tiny_copy / "echoic.json").write_text(json.dumps(bundle.content), encoding="utf-8")
 
     waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms

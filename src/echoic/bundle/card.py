@@ -344,8 +344,9 @@ def _training(content: dict[str, Any]) -> list[str]:
         )
     if teachers := training.get("teachers"):
         weight = recipe["training"]["teacher_weight"]
+        names = [f"an earlier {x}" if x == content["name"] else x for x in teachers]
         lines.append(
-            f"- It was also taught by {', '.join(teachers)}: {weight:.0%} of each target is "
+            f"- It was also taught by {', '.join(names)}: {weight:.0%} of each target is "
             + ("the mean of their answers" if len(teachers) > 1 else "its answer")
             + " to the same clip."
         )

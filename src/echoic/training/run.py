@@ -442,7 +442,7 @@ def train(
             )
     checkpoints.load_best()
     temperature = calibrate(model, *held_out) if recipe.training.calibrate else None
-    log_priors = adjust_logits(model, feed.priors()) if recipe.training.equal_priors else None
+    adjustment = adjust_logits(model, feed.priors()) if recipe.training.equal_priors else None
     bundle = bundles.write(
         out,
         model=model,
@@ -460,7 +460,7 @@ def train(
             "beyond_the_data": beyond_the_data(teachers, init),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
-            "log_priors_taken_out": None if log_priors is None else log_priors.tolist(),
+            "logit_adjustment": None if adjustment is None else adjustment.tolist(),
             "best_epoch": checkpoints.best["epoch"],
             "seed": recipe.training.seed,
             "backend": keras.backend.backend(),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,9 +62,6 @@ def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> 
 class Ensemble:
     """Several models as one teacher: the mean of their probabilities.
 
-    They teach with the priors of their training, also where these were taken out of a model
-    afterwards (``training.equal_priors``): so they will be of their student, once it has learned.
-
     Attributes
     ----------
     hears
@@ -74,24 +70,13 @@ class Ensemble:
 
     def __init__(self, bundles: Sequence[Bundle], recipe: Recipe) -> None:
         self.hears = tuple(dict.fromkeys(bundle.features for bundle in bundles))
-        self._networks = [
-            (
-                self.hears.index(bundle.features),
-                _network(bundle, recipe),
-                np.array(bundle.content["training"].get("log_priors_taken_out") or 0.0),
-            )
-            for bundle in bundles
+        self._teachers = [
+            (self.hears.index(bundle.features), _teacher(bundle, recipe)) for bundle in bundles
         ]
 
     def __call__(self, heard: tuple[npt.NDArray[np.float32], ...]) -> npt.NDArray[np.float32]:
         """Say what clips are: what is ``heard`` of them to probabilities, (clips, labels)."""
-        answers = [
-            softmax(
-                models.answer(np.asarray(network.predict_on_batch(heard[which]))) + taken_out,
-                axis=-1,
-            )
-            for which, network, taken_out in self._networks
-        ]
+        answers = [teacher(heard[which]) for which, teacher in self._teachers]
         return np.mean(answers, axis=0, dtype=np.float32)
 
 
@@ -115,10 +100,23 @@ def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
     return Ensemble(bundles, recipe) if bundles else None
 
 
-def _network(bundle: Bundle, recipe: Recipe) -> Any:
+def _teacher(
+    bundle: Bundle, recipe: Recipe
+) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """Return what says, to coefficients, the probabilities of a model as its training left it.
+
+    What was taken from its logits afterwards, for equal priors, comes back: of its student's, which
+    learns from clips with the same priors, it is taken once.
+    """
     network = bundle.keras_model()
+    adjustment = np.array(bundle.content["training"].get("logit_adjustment") or 0.0, np.float32)
     # What is compiled here, for batches of this shape, is only called beside the training.
     frames = bundle.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
     shape = (recipe.training.batch_size, frames, bundle.features.n_mfcc)
     network.predict_on_batch(np.zeros(shape, dtype=np.float32))
-    return network
+
+    def probabilities(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        logits = models.answer(np.asarray(network.predict_on_batch(coefficients)))
+        return np.asarray(softmax(logits + adjustment, axis=-1))
+
+    return probabilities
