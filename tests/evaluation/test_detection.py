@@ -1,5 +1,6 @@
 """Words in streams, from the sound to the report."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_a_recognizer_that_knows_the_words_makes_no_mistake(result):
     assert report["all"]["miss_rate_interval"] == same
     assert report["decoder"] == QUICK.to_dict()
     assert json.loads(json.dumps(report)) == report
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_what_is_heard_at_two_ratios_is_counted_twice_but_known_once(result, count):
+    scores = {
+        name: dataclasses.replace(score, false_accepts=count)
+        for name, score in result.scores.items()
+    }
+    report = dataclasses.replace(result, scores=scores).report()
+    one, both = (r["false_accepts"] for r in (report["streams"]["0 dB"], report["all"]))
+    assert (both["count"], both["per_hour"]) == (2 * count, one["per_hour"])
+    assert both["interval"] == one["interval"]
 
 
 def test_a_false_accept_is_found_in_its_file(result):

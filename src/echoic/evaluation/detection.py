@@ -128,10 +128,13 @@ class StreamEvaluation:
         report, total = self.total.report(), self.total
         told = list(self.truth.values())
         if total.words and told and told.count(told[0]) == len(self.scores):
-            # The same words at several ratios: they show no more of words than one stream of them.
+            # The same words in the same noise, at several ratios: they show no more of either than
+            # one stream of them.
             n = total.words // len(told)
             interval = metrics.wilson_interval(round(total.miss_rate * n), n)
             report["miss_rate_interval"] = [round(x, DIGITS) for x in interval]
+            once = false_accepts(round(total.false_accepts / len(told)), total.hours / len(told))
+            report["false_accepts"]["interval"] = once["interval"]
         return report
 
     def pictures(self, name: str) -> dict[str, Figure]:
