@@ -1,14 +1,13 @@
-"""Make two data sets of many words by many synthesizers, for training to hear beside people.
+"""Make a data set of many words by many synthesizers, for training to hear beside people.
 
-    python data/make_voices.py [--dest data]
-    echoic train small
+    python data/make_voices.py [--dest data/voices]
+    echoic train gru --data data/speech_commands_v0.02 --extra data/voices
 
 Speech Commands has few words that are no command; a recognizer that knows thirty words takes the
-next one for one of them. In `voices/` are 343 more, and the commands as well, or a network would
-learn that a synthesizer never means a command; in `rivals/` are 125 that are one sound away from a
-command, as "goes" and "bright" are. The voices are the training voices of the sample set
+next one for one of them. These are 343 more, and the commands as well, or a network would learn
+that a synthesizer never means a command. The voices are the training voices of the sample set
 (`make_sample.py`), each in several sizes; the words that `recipes/gru.toml` keeps unseen are not
-among these words, and no other word sounds the same as a command or as one of them.
+among these words, and no other word sounds like a command or like one of them.
 """
 
 from __future__ import annotations
@@ -47,16 +46,7 @@ tomato tomorrow tower train travel turn twelve umbrella uncle under valley villa
 wagon wait walk wall warm wash watch water weather wednesday week welcome window winter wonder wood
 work yard yellow yesterday young zebra
 """
-RIVALS = """\
-ago all an ann ape app are aunt awe bite bow bright chess con cough dan dawn dean den dine don
-done doubt dough downs drown earn fight foe glow goal goat goes gone gown grow guess guy height
-honor if in inn ion joe john kite knee knight known knows laughed lawn lent less let lift loft low
-mess might nah new night node nope note noun now odd of offer oh op or ought our owe own pawn pup
-rat rate rhyme rice ride rights riot ripe rise ron root route row sean show sight so star steep
-step stock stopped stops swap theft though tight toe top town uh um upper ups us use white writer
-wrote yell yen yep yet yup
-"""
-VOICES_PER_WORD, VOICES_PER_RIVAL, VOICES_PER_COMMAND = 16, 24, 60
+VOICES_PER_WORD, VOICES_PER_COMMAND = 16, 60
 SIZES = (0.94, 1.0, 1.08)
 """Vocal tracts, as factors of every frequency."""
 
@@ -71,11 +61,12 @@ def voices() -> list[Voice]:
     ]
 
 
-def plan(counts: dict[str, int]) -> dict[Voice, list[str]]:
-    """Which voice says which words, each of them said by so many voices."""
+def plan() -> dict[Voice, list[str]]:
+    """Which voice says which words."""
     everyone = voices()
     words: dict[Voice, list[str]] = {voice: [] for voice in everyone}
-    for word, count in counts.items():
+    for word in [*COMMANDS, *WORDS.split()]:
+        count = VOICES_PER_COMMAND if word in COMMANDS else VOICES_PER_WORD
         for index in generator("voices", word).permutation(len(everyone))[:count]:
             words[everyone[index]].append(word)
     return words
@@ -97,21 +88,13 @@ def speak(task: tuple[Voice, list[str]], *, dest: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Many words by many synthesizers.")
-    parser.add_argument("--dest", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--dest", type=Path, default=Path(__file__).resolve().parent / "voices")
     dest = parser.parse_args().dest
     make_sample.check_programs()
-    sets = {
-        "voices": {
-            **dict.fromkeys(COMMANDS, VOICES_PER_COMMAND),
-            **dict.fromkeys(WORDS.split(), VOICES_PER_WORD),
-        },
-        "rivals": dict.fromkeys(RIVALS.split(), VOICES_PER_RIVAL),
-    }
-    for name, counts in sets.items():
-        shutil.rmtree(dest / name, ignore_errors=True)
-        with ProcessPoolExecutor() as pool:
-            made = sum(pool.map(partial(speak, dest=dest / name), plan(counts).items()))
-        print(f"{made} clips of {len(counts)} words in {dest / name}")
+    shutil.rmtree(dest, ignore_errors=True)
+    with ProcessPoolExecutor() as pool:
+        made = sum(pool.map(partial(speak, dest=dest), plan().items()))
+    print(f"{made} clips of {len(COMMANDS) + len(WORDS.split())} words in {dest}")
 
 
 if __name__ == "__main__":

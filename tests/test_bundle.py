@@ -210,16 +210,6 @@ def test_a_card_does_not_call_a_model_its_own_teacher(tiny_copy):
     (tiny_copy.parent / "mine").mkdir()
     card = (write_again(model, tiny_copy.parent / "mine").path / "README.md").read_text("utf-8")
     assert "It was also taught by an earlier mine, other: 70% of each target" in card
-    assert "clip, but where" not in card
-
-
-def test_a_card_says_where_teachers_were_not_believed(tiny_copy):
-    model = Bundle.load(tiny_copy)
-    model.content["training"]["teachers"] = ["other"]
-    model.content["recipe"]["training"]["believe_teachers_on_unknown"] = False
-    (tiny_copy.parent / "mine").mkdir()
-    card = (write_again(model, tiny_copy.parent / "mine").path / "README.md").read_text("utf-8")
-    assert "to the same clip, but where `_unknown_` was taken for something else." in card
 
 
 def test_what_is_in_a_folder_that_is_no_model_stays(tiny_copy, tmp_path):

@@ -242,37 +242,6 @@ def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):
     np.testing.assert_array_equal(soft[..., 4:], hard[..., 4:])
 
 
-def test_a_teacher_that_takes_an_unknown_word_for_another_can_be_doubted(feed):
-    unknown = feed.split.labels.index("_unknown_")
-
-    def doubting(teacher):
-        training_config = dataclasses.replace(
-            feed.recipe.training, believe_teachers_on_unknown=False
-        )
-        recipe = dataclasses.replace(feed.recipe, training=training_config)
-        return Feed(feed.split, recipe, teacher=teacher)
-
-    class Knows(Parrot):
-        def __call__(self, heard):
-            said = super().__call__(heard)
-            return np.roll(said, unknown - 3, axis=1)  # whatever it hears is unknown to it
-
-    indices = feed.epoch(0)[0]
-    _, hard = feed.batch(indices, 0, 0)
-    is_unknown = hard.argmax(-1) == unknown
-    assert 0 < is_unknown.sum() < is_unknown.size
-    mistaken, right = Parrot(feed.recipe.features), Knows(feed.recipe.features)
-    assert np.argmax(mistaken([np.zeros(1)])) != unknown
-    _, doubted = doubting(mistaken).batch(indices, 0, 0)
-    _, believed = Feed(feed.split, feed.recipe, teacher=mistaken).batch(indices, 0, 0)
-    np.testing.assert_array_equal(doubted[is_unknown], hard[is_unknown])
-    np.testing.assert_array_equal(doubted[~is_unknown], believed[~is_unknown])
-    assert (believed[is_unknown] != hard[is_unknown]).any(axis=-1).all()
-    _, agreed = doubting(right).batch(indices, 0, 0)
-    _, usual = Feed(feed.split, feed.recipe, teacher=right).batch(indices, 0, 0)
-    np.testing.assert_array_equal(agreed, usual)
-
-
 def test_held_out_clips_are_alone_and_asked_for_their_label_only(feed):
     recipe = feed.recipe
     training_config = dataclasses.replace(recipe.training, word_loss=0.5)

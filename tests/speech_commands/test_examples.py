@@ -679,19 +679,18 @@ class TestForged:
         assert not {w.tobytes() for w in audio.to_float32(commands)} & forged
         assert {w.tobytes() for w in audio.to_float32(others)} & forged
 
-    def test_a_splice_never_begins_or_ends_as_the_command_in_it_does(self, tmp_path):
-        levels = {"on": 1000, "no": 2000, "off": 3000, "bird": 4000, "run": 5000}
+    def test_two_commands_are_not_spliced(self, tmp_path):
+        levels = {"on": 1000, "no": 2000, "cat": 3000, "bird": 4000}
         for word, level in levels.items():
             for speaker in SPEAKERS["training"][:4]:
                 put(tmp_path, word, speaker, np.full(RATE, level, np.int16))
         config = DataConfig(vocabulary=("on", "no"), unknown_fraction=0.5, silence_fraction=0)
-        forged = audio.to_int16(self.forge(load(tmp_path, config, "training"), n=400))
-        sounds = [w[w != 0] for w in forged]
-        spliced = {(int(w[0]), int(w[-1])) for w in sounds if w[0] != w[-1]}
-        word = {level: word for word, level in levels.items()}
-        made = {f"{word[a]} {word[b]}" for a, b in spliced}
-        every = {f"{a} {b}" for a in levels for b in levels if a != b}
-        assert made == every - {"on run", "off on"}  # which sound like "on"
+        forged = audio.to_int16(self.forge(load(tmp_path, config, "training")))
+        spliced = [set(np.unique(w).tolist()) for w in forged if len(np.unique(w)) == 2]
+        assert len(spliced) > 50
+        assert {1000, 2000} not in spliced
+        assert {1000, 3000} in spliced
+        assert {3000, 4000} in spliced
 
     def test_the_fraction_is_a_fraction(self):
         with pytest.raises(ValueError, match="between 0 and 1, received 1.5"):

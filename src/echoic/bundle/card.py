@@ -345,12 +345,10 @@ def _training(content: dict[str, Any]) -> list[str]:
     if teachers := training.get("teachers"):
         weight = recipe["training"]["teacher_weight"]
         names = [f"an earlier {x}" if x == content["name"] else x for x in teachers]
-        doubted = not recipe["training"].get("believe_teachers_on_unknown", True)
         lines.append(
             f"- It was also taught by {', '.join(names)}: {weight:.0%} of each target is "
             + ("the mean of their answers" if len(teachers) > 1 else "its answer")
-            + " to the same clip"
-            + (f", but where `{UNKNOWN}` was taken for something else." if doubted else ".")
+            + " to the same clip."
         )
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")

@@ -263,19 +263,10 @@ class Split:
             if rng.random() < 0.5:
                 if word[::-1] not in self.labels:  # "on" backwards is "no"
                     return beginning[::-1]
-            elif word != other and not self._make_a_label(word, other):
+            elif word != other and not {word, other} <= set(self.labels):
+                # Two commands could make a third: "go" and "no" begin alike and end alike.
                 spliced = [beginning[: _middle(beginning)], end[_middle(end) :]]
                 return audio.fit_length(np.concatenate(spliced), len(beginning))
-
-    def _make_a_label(self, word: str, other: str) -> bool:
-        """Whether one's beginning and the other's end may be a label again.
-
-        A label whose end is exchanged for one like it is still that label: "right" that ends as
-        "eight" does; "on" that begins as "off" does.
-        """
-        return (word in self.labels and word[-1] == other[-1]) or (
-            other in self.labels and other[0] == word[0]
-        )
 
     @property
     def _has_silence(self) -> bool:

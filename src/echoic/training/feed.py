@@ -21,7 +21,6 @@ from threadpoolctl import threadpool_limits
 from echoic import speech_commands as sc
 from echoic.batches import BatchMaker, Prepared
 from echoic.features import FeatureConfig
-from echoic.labels import UNKNOWN
 from echoic.training.recipe import Recipe
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
@@ -168,19 +167,8 @@ class Feed:
         if self.teacher:
             labels = answers[..., : len(self.split.labels)]
             said = self.teacher(heard).reshape(labels.shape)
-            labels += self._weights(labels, said) * (said - labels)
+            labels += self.recipe.training.teacher_weight * (said - labels)
         return coefficients, answers
-
-    def _weights(
-        self, labels: npt.NDArray[np.float32], said: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        """What part of each answer the teacher has, (..., 1)."""
-        training = self.recipe.training
-        weights = np.full((*labels.shape[:-1], 1), training.teacher_weight, dtype=np.float32)
-        if not training.believe_teachers_on_unknown and UNKNOWN in self.split.labels:
-            unknown = self.split.labels.index(UNKNOWN)
-            weights[(labels.argmax(-1) == unknown) & (said.argmax(-1) != unknown)] = 0
-        return weights
 
     @property
     def n_words(self) -> int:

@@ -50,10 +50,6 @@ class TrainingConfig:
         are left out: see `available_teachers`.
     teacher_weight
         Part of each answer that is what the teachers say, on the mean, to the same clip.
-    believe_teachers_on_unknown
-        Whether that holds where they take an example of ``_unknown_`` for something else. Of what
-        is forged or synthesized the truth is certain, and teachers that never heard such words
-        take many for commands; of what people recorded the teachers may be right.
     calibrate
         Fold the temperature that fits validation best into the last layer: see `calibrate`. A
         network that has learned next to nothing becomes next to uniform by it.
@@ -81,7 +77,6 @@ class TrainingConfig:
     word_loss: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.7
-    believe_teachers_on_unknown: bool = True
     calibrate: bool = True
     equal_priors: bool = False
     seed: int = 0
