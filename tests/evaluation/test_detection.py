@@ -56,6 +56,16 @@ def test_what_is_heard_at_two_ratios_is_counted_twice_but_known_once(result, cou
     assert both["interval"] == one["interval"]
 
 
+def test_a_curve_over_the_same_streams_twice_knows_them_once(model, tones, hear):
+    once, twice = (
+        evaluation.evaluate_stream(model, tones, snrs=snrs, words=None, hear=hear).report()["det"]
+        for snrs in ([20], [20, 20.001])
+    )
+    for one, both in zip(once, twice, strict=True):
+        assert both["false_accepts"]["count"] == 2 * one["false_accepts"]["count"]
+        assert both["false_accepts"]["interval"] == one["false_accepts"]["interval"]
+
+
 def test_a_false_accept_is_found_in_its_file(result):
     negatives = result.report()["negatives"]
     accepts = negatives["false_accepts"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from echoic import audio, metrics, plots
+from echoic import audio, plots
 from echoic import speech_commands as sc
 from echoic.bundle import Bundle
 from echoic.decoder import DecoderConfig, Detection
@@ -106,7 +106,7 @@ class StreamEvaluation:
             **self.details,
             "decoder": self.config.to_dict(),
             "streams": {name: value.report() for name, value in self.scores.items()},
-            "all": self._all(),
+            "all": self.total.report(repeats=self._repeats),
         }
         if self.negatives:
             report["negatives"] = {
@@ -117,25 +117,20 @@ class StreamEvaluation:
             {
                 "enter": point.enter,
                 "miss_rate": round(point.miss_rate, DIGITS),
-                "false_accepts": false_accepts(point.false_accepts, point.hours),
+                "false_accepts": false_accepts(
+                    point.false_accepts, point.hours, repeats=1 if self.negatives else self._repeats
+                ),
             }
             for point in self.points
         ]
         report["warnings"] = list(self.warnings)
         return report
 
-    def _all(self) -> dict[str, Any]:
-        report, total = self.total.report(), self.total
+    @property
+    def _repeats(self) -> int:
+        """How many of the streams hold the same words in the same noise, at other ratios."""
         told = list(self.truth.values())
-        if total.words and told and told.count(told[0]) == len(self.scores):
-            # The same words in the same noise, at several ratios: they show no more of either than
-            # one stream of them.
-            n = total.words // len(told)
-            interval = metrics.wilson_interval(round(total.miss_rate * n), n)
-            report["miss_rate_interval"] = [round(x, DIGITS) for x in interval]
-            once = false_accepts(round(total.false_accepts / len(told)), total.hours / len(told))
-            report["false_accepts"]["interval"] = once["interval"]
-        return report
+        return len(told) if told and told.count(told[0]) == len(self.scores) else 1
 
     def pictures(self, name: str) -> dict[str, Figure]:
         """Draw the DET curve, for a model of this name: file name to figure."""
@@ -146,6 +141,7 @@ class StreamEvaluation:
             [point.false_accepts for point in self.points],
             [point.miss_rate for point in self.points],
             hours=counted.hours,
+            repeats=1 if self.negatives else self._repeats,
             thresholds=[point.enter for point in self.points],
             chosen=(counted.false_accepts, self.total.miss_rate),
             title=f"{name} in streams: {self.total.words:,} words, {counted.hours:.2f} h of "

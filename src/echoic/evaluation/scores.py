@@ -90,16 +90,17 @@ class Score:
         """
         return self.false_accepts / self.hours if self.duration else float("nan")
 
-    def report(self) -> dict[str, Any]:
+    def report(self, *, repeats: int = 1) -> dict[str, Any]:
         """Return the figures as plain data.
 
         Rates are fractions from 0 to 1, delays seconds, undefined figures None. Where there was no
         false accept the rate is None as well: nothing is claimed but the interval's upper end,
-        which depends on the hours alone.
+        which depends on the hours alone. Of the same heard several times (``repeats``), as at
+        several ratios, the intervals are as wide as of one time: it shows no more.
         """
         report: dict[str, Any] = {}
         if self.words:
-            low, high = metrics.wilson_interval(self.misses, self.words)
+            low, high = metrics.wilson_interval(round(self.misses / repeats), self.words // repeats)
             report = {
                 "words": self.words,
                 "hits": self.hits,
@@ -113,18 +114,18 @@ class Score:
                     "p95": round(float(np.quantile(self.delays, 0.95)), 3) if self.delays else None,
                 },
             }
-        report["false_accepts"] = false_accepts(self.false_accepts, self.hours)
+        report["false_accepts"] = false_accepts(self.false_accepts, self.hours, repeats=repeats)
         if self.words:
             report["false_accepts"]["on_unknown"] = self.on_unknown
         return report
 
 
-def false_accepts(count: int, hours: float) -> dict[str, Any]:
+def false_accepts(count: int, hours: float, *, repeats: int = 1) -> dict[str, Any]:
     """Return a number of false accepts as plain data: count, hours, rate and its interval.
 
-    The rate of none is None, for the hours can only bound it.
+    The rate of none is None, for the hours can only bound it. Of ``repeats`` see `Score.report`.
     """
-    low, high = metrics.poisson_interval(count, hours)
+    low, high = metrics.poisson_interval(round(count / repeats), hours / repeats)
     return {
         "count": count,
         "hours": round(hours, 4),

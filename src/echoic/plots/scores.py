@@ -167,6 +167,7 @@ def det_curve(
     *,
     hours: float,
     thresholds: Sequence[float],
+    repeats: int = 1,
     chosen: tuple[int, float] | None = None,
     title: str = "",
 ) -> Figure:
@@ -186,6 +187,8 @@ def det_curve(
         In which the false accepts were counted, above 0.
     thresholds : sequence of float, shape (n,)
         From 0 to 1, ascending.
+    repeats : int
+        How often the same was heard in these hours: the intervals are as wide as of one time.
     chosen : (int, float), optional
         False accepts and miss rate of the settings in use.
     title : str
@@ -221,7 +224,9 @@ def det_curve(
             f"`miss_rates` must be between 0 and 1. Received: {misses.min() / 100:g} to "
             f"{misses.max() / 100:g}. Divide the misses by the words."
         )
-    intervals = np.array([metrics.poisson_interval(int(count), hours) for count in counts])
+    intervals = np.array(
+        [metrics.poisson_interval(round(count / repeats), hours / repeats) for count in counts]
+    )
     least = 1 / hours  # One false accept in all that was heard.
     left = least / 4
 
