@@ -212,13 +212,14 @@ def test_the_second_task_names_the_word(feed):
 
 
 class Parrot:
-    """A teacher that says the same of every clip, and remembers what it heard."""
+    """A teacher that says the same of every clip, and remembers what it heard and was told."""
 
     def __init__(self, *hears):
-        self.hears, self.heard = hears, []
+        self.hears, self.heard, self.told = hears, [], []
 
-    def __call__(self, heard):
+    def __call__(self, heard, answers):
         self.heard.append(heard)
+        self.told.append(answers.copy())
         return np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(heard[0]), 1))
 
 
@@ -232,7 +233,8 @@ def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):
     x, hard = alone.batch(indices, 0, 0)
     same, soft = taught.batch(indices, 0, 0)
     np.testing.assert_array_equal(same, x)
-    ((heard,),) = teacher.heard
+    ((heard,),), (told,) = teacher.heard, teacher.told
+    np.testing.assert_array_equal(told, hard[..., :4].reshape(-1, 4))
     coefficients = x.reshape(heard.shape)
     # Of a louder clip only the mean of a frame is more, which is its first coefficient.
     np.testing.assert_allclose(heard[..., 1:], coefficients[..., 1:], atol=1e-3)
@@ -553,14 +555,14 @@ def test_a_recipe_brings_its_own_extras_and_teachers_where_they_are_at_hand(
 
 def test_a_recipe_for_other_words_leaves_its_teacher_out(tiny_recipe, tiny_model, caplog):
     teachers = f'training.teachers=["{tiny_model.as_posix()}"]'
-    assert training.available_teachers(Recipe.load(tiny_recipe, overrides=[teachers])) == [
-        tiny_model.as_posix()
-    ]
+    for words in ("yes,no", "go,yes", "35"):  # one that both know is enough
+        recipe = Recipe.load(tiny_recipe, overrides=[teachers, f"data.vocabulary={words}"])
+        assert training.available_teachers(recipe) == [tiny_model.as_posix()]
     assert not caplog.messages
     other = Recipe.load(tiny_recipe, overrides=[teachers, "data.vocabulary=up,down"])
     assert training.available_teachers(other) == []
     assert caplog.messages == [
-        f"Training without the teacher {tiny_model.as_posix()}: it has other labels."
+        f"Training without the teacher {tiny_model.as_posix()}: it knows none of the words."
     ]
 
 
@@ -674,7 +676,8 @@ def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_r
     ask = training.ensemble([tiny_model, tiny_model], recipe)
     assert ask.hears == (bundle.features,)
     waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms
-    said = ask((features.mfcc(waveforms, bundle.features),))
+    answers = np.zeros((len(waveforms), len(bundle.labels)), np.float32)
+    said = ask((features.mfcc(waveforms, bundle.features),), answers)
     assert said.dtype == np.float32
     np.testing.assert_allclose(said, Recognizer(bundle).probabilities(waveforms), atol=1e-3)
     assert training.ensemble([], recipe) is None
@@ -694,7 +697,10 @@ def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
 
     waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms
     heard = (features.mfcc(waveforms, bundle.features),)
-    before, after = (training.ensemble([m], recipe)(heard) for m in (tiny_model, tiny_copy))
+    answers = np.zeros((len(waveforms), len(bundle.labels)), np.float32)
+    before, after = (
+        training.ensemble([m], recipe)(heard, answers) for m in (tiny_model, tiny_copy)
+    )
     np.testing.assert_allclose(after, before, atol=1e-5)
     alone = softmax(models.answer(network.predict(heard[0], verbose=0)), axis=1)
     assert np.abs(alone - before).max() > 0.05  # the priors do matter
@@ -702,8 +708,57 @@ def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
 
 def test_a_teacher_of_other_labels_is_refused(tiny_model, tiny_recipe):
     recipe = Recipe.load(tiny_recipe, overrides=["data.vocabulary=up,down"])
-    with pytest.raises(ValueError, match="Expected teacher tiny to have the labels of the recipe"):
+    with pytest.raises(ValueError, match="Expected teacher tiny to know a word of the recipe"):
         training.ensemble([tiny_model], recipe)
+
+
+FEW = ("_silence_", "_unknown_", "yes")
+ONE = ("_silence_", "_unknown_", "one")
+MORE = ("_silence_", "_unknown_", "yes", "one", "two")
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "said", "answer", "told"),
+    [
+        # What a teacher calls _unknown_ is the word that its student has a name for ...
+        (MORE, FEW, [0.1, 0.6, 0.3], [0, 0, 0, 1, 0], [0.1, 0, 0.3, 0.6, 0]),
+        (MORE, FEW, [0.1, 0.6, 0.3], [0, 1, 0, 0, 0], [0.1, 0.6, 0.3, 0, 0]),
+        # ... both words, where clips are mixed ...
+        (MORE, FEW, [0.1, 0.6, 0.3], [0, 0.25, 0, 0.75, 0], [0.1, 0.15, 0.3, 0.45, 0]),
+        # ... and any of the others, where the teacher should have said another word.
+        (MORE, FEW, [0.1, 0.6, 0.3], [0, 0, 1, 0, 0], [0.1, 0.2, 0.3, 0.2, 0.2]),
+        # What it has a name for, and its student not, is _unknown_ to the student.
+        (FEW, MORE, [0.1, 0.2, 0.3, 0.4, 0], [0, 0, 1], [0.1, 0.6, 0.3]),
+        (ONE, MORE, [0.1, 0.2, 0.3, 0.4, 0], [0, 0, 1], [0.1, 0.5, 0.4]),
+        # In another order; without _unknown_; without anything but what both know.
+        (("yes", "_silence_", "_unknown_"), FEW, [0.1, 0.6, 0.3], [1, 0, 0], [0.3, 0.1, 0.6]),
+        (("one", "yes"), FEW, [0.1, 0.6, 0.3], [1, 0], [0.7, 0.3]),
+        (("one", "yes"), MORE, [0.1, 0.2, 0.4, 0.1, 0.2], [1, 0], [0.2, 0.8]),
+    ],
+)  # fmt: skip
+def test_a_teacher_speaks_in_the_words_of_its_student(student, teacher, said, answer, told):
+    heard = teachers_module.in_words_of(student, teacher, np.float32([said]), np.float32([answer]))
+    assert heard.dtype == np.float32
+    np.testing.assert_allclose(heard, [told], atol=1e-5)
+
+
+def test_a_model_of_more_words_learns_from_one_of_fewer(tiny_recipe, tiny_model, sample, tmp_path):
+    recipe = Recipe.load(tiny_recipe, overrides=["data.vocabulary=yes,no,bed", "training.epochs=1"])
+    split = sc.load(sample, recipe.data, "training")
+    alone = Feed(split, recipe)
+    taught = Feed(split, recipe, teacher=training.ensemble([tiny_model], recipe))
+    indices = alone.epoch(0)[0]
+    (_, hard), (_, soft) = (feed.batch(indices, 0, 0) for feed in (alone, taught))
+    labels, bed = list(split.labels), split.labels.index("bed")
+    assert set(labels) - set(Bundle.load(tiny_model).labels) == {"bed"}
+    np.testing.assert_allclose(soft.sum(axis=-1), 1, rtol=1e-5)
+    is_bed = hard[..., : len(labels)].argmax(axis=-1) == bed
+    assert 0 < is_bed.mean() < 1
+    unknown = labels.index("_unknown_")
+    assert (soft[is_bed][:, bed] > soft[is_bed][:, unknown]).all()
+    model = training.train(recipe, data=sample, out=tmp_path / "more", teachers=[tiny_model])
+    assert model.labels == ("_silence_", "_unknown_", "yes", "no", "bed")
+    assert model.content["training"]["teachers"] == ["tiny"]
 
 
 def test_a_teacher_may_hear_other_features_than_its_student(tiny_recipe, tiny_model, sample):

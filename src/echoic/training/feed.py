@@ -28,12 +28,17 @@ Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
 class Teacher(Protocol):
-    """Answers to clips: their coefficients, once for each of ``hears``, to (clips, labels)."""
+    """Answers to clips, (clips, labels): to coefficients, once for each of ``hears``.
+
+    It is told the true answers, (clips, labels), for words that it has no name for.
+    """
 
     @property
     def hears(self) -> tuple[FeatureConfig, ...]: ...
 
-    def __call__(self, heard: tuple[npt.NDArray[np.float32], ...]) -> npt.NDArray[np.float32]: ...
+    def __call__(
+        self, heard: tuple[npt.NDArray[np.float32], ...], answers: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]: ...
 
 
 class Feed:
@@ -166,7 +171,7 @@ class Feed:
         coefficients, answers, heard = prepared
         if self.teacher:
             labels = answers[..., : len(self.split.labels)]
-            said = self.teacher(heard).reshape(labels.shape)
+            said = self.teacher(heard, labels.reshape(-1, labels.shape[-1])).reshape(labels.shape)
             labels += self.recipe.training.teacher_weight * (said - labels)
         return coefficients, answers
 

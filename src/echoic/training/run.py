@@ -327,7 +327,7 @@ def train(
         Default: those of the recipe (``data.extra``) that lie beside ``data``.
     teachers
         Models whose answers are learned beside the true ones (``training.teacher_weight``); of
-        several it is the mean. They must have the labels of the recipe.
+        several it is the mean. They must know a word of the recipe (`in_words_of`).
         Default: those of the recipe (``training.teachers``) that are here and do.
     init
         A model to begin with, or a Keras file: each layer that it has alike begins with its

@@ -13,13 +13,14 @@ from scipy.special import softmax
 from echoic import models
 from echoic.audio import SAMPLE_RATE
 from echoic.bundle import Bundle
+from echoic.labels import SILENCE, UNKNOWN
 from echoic.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
-    """Return the recipe's own teachers, without those that are not here or teach something else.
+    """Return the recipe's own teachers, without those that are not here or know none of its words.
 
     A recipe for the ten commands is often used for other words: what its teachers know is no use
     then, and no reason to stop. A warning names each that is left out.
@@ -31,11 +32,15 @@ def available_teachers(recipe: Recipe) -> list[str]:
         except FileNotFoundError:
             logger.warning("Training without the teacher %s: there is no such model.", name)
             continue
-        if bundle.labels != recipe.data.labels:
-            logger.warning("Training without the teacher %s: it has other labels.", name)
-        else:
+        if _knows_a_word(bundle, recipe):
             found.append(name)
+        else:
+            logger.warning("Training without the teacher %s: it knows none of the words.", name)
     return found
+
+
+def _knows_a_word(bundle: Bundle, recipe: Recipe) -> bool:
+    return bool(set(bundle.labels) & set(recipe.data.labels) - {SILENCE, UNKNOWN})
 
 
 EMBEDDING = "speech_embedding.keras"
@@ -59,6 +64,46 @@ def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> 
     )
 
 
+def in_words_of(
+    student: Sequence[str],
+    teacher: Sequence[str],
+    said: npt.NDArray[np.float32],
+    answers: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Say with a student's labels what a teacher said with its own.
+
+    A label that both have keeps its probability. What is left, for the teacher's ``_unknown_`` and
+    for labels of its own, goes to ``_unknown_`` and to what the student alone has a name for, in
+    the proportions that these have in the true answer.
+
+    Parameters
+    ----------
+    student, teacher
+        Labels of both.
+    said
+        Probabilities by the teacher, (clips, its labels).
+    answers
+        The true ones, (clips, the student's labels).
+
+    Returns
+    -------
+    np.ndarray
+        Probabilities, (clips, the student's labels), float32.
+    """
+    if list(student) == list(teacher):
+        return said
+    both = [label for label in student if label in teacher and label != UNKNOWN]
+    told = np.zeros_like(answers)
+    told[:, [student.index(x) for x in both]] = said[:, [teacher.index(x) for x in both]]
+    others = [i for i, label in enumerate(student) if label not in both]
+    if not others:  # nowhere to go: what is told is all there is
+        return told / told.sum(axis=1, keepdims=True)
+    shares = answers[:, others] + 1e-6  # none of them is true: they share alike
+    shares /= shares.sum(axis=1, keepdims=True)
+    told[:, others] = shares * (1 - told.sum(axis=1, keepdims=True))
+    return told
+
+
 class Ensemble:
     """Several models as one teacher: the mean of their probabilities.
 
@@ -71,13 +116,24 @@ class Ensemble:
     def __init__(self, bundles: Sequence[Bundle], recipe: Recipe) -> None:
         self.hears = tuple(dict.fromkeys(bundle.features for bundle in bundles))
         self._teachers = [
-            (self.hears.index(bundle.features), _teacher(bundle, recipe)) for bundle in bundles
+            (self.hears.index(bundle.features), bundle.labels, _teacher(bundle, recipe))
+            for bundle in bundles
         ]
+        self._labels = recipe.data.labels
 
-    def __call__(self, heard: tuple[npt.NDArray[np.float32], ...]) -> npt.NDArray[np.float32]:
-        """Say what clips are: what is ``heard`` of them to probabilities, (clips, labels)."""
-        answers = [teacher(heard[which]) for which, teacher in self._teachers]
-        return np.mean(answers, axis=0, dtype=np.float32)
+    def __call__(
+        self, heard: tuple[npt.NDArray[np.float32], ...], answers: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Say what clips are: what is ``heard`` of them to probabilities, (clips, labels).
+
+        The true ``answers``, (clips, labels), tell words apart that a teacher has no name for
+        (`in_words_of`).
+        """
+        said = [
+            in_words_of(self._labels, labels, teacher(heard[which]), answers)
+            for which, labels, teacher in self._teachers
+        ]
+        return np.mean(said, axis=0, dtype=np.float32)
 
 
 def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
@@ -88,13 +144,13 @@ def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
     FileNotFoundError
         There is no such model.
     ValueError
-        A model has other labels than the recipe.
+        A model knows none of the recipe's words.
     """
     bundles = [Bundle.load(teacher) for teacher in teachers]
     for bundle in bundles:
-        if bundle.labels != recipe.data.labels:
+        if not _knows_a_word(bundle, recipe):
             raise ValueError(
-                f"Expected teacher {bundle.name} to have the labels of the recipe, "
+                f"Expected teacher {bundle.name} to know a word of the recipe, "
                 f"{recipe.data.labels}, received {bundle.labels}."
             )
     return Ensemble(bundles, recipe) if bundles else None
