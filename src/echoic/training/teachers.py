@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from echoic import models
 from echoic.audio import SAMPLE_RATE
-from echoic.bundle import Bundle
+from echoic.bundle import FILE, Bundle
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.training.recipe import Recipe
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
-    """Return the recipe's own teachers, without those that are not here or know none of its words.
+    """Return the recipe's own teachers, without those that are not here or cannot teach it.
 
     A recipe for the ten commands is often used for other words: what its teachers know is no use
     then, and no reason to stop. A warning names each that is left out.
@@ -32,15 +32,22 @@ def available_teachers(recipe: Recipe) -> list[str]:
         except FileNotFoundError:
             logger.warning("Training without the teacher %s: there is no such model.", name)
             continue
-        if _knows_a_word(bundle, recipe):
+        if _can_teach(bundle, recipe):
             found.append(name)
         else:
-            logger.warning("Training without the teacher %s: it knows none of the words.", name)
+            logger.warning(
+                "Training without the teacher %s: it knows none of the words, or has no %s.",
+                name,
+                UNKNOWN,
+            )
     return found
 
 
-def _knows_a_word(bundle: Bundle, recipe: Recipe) -> bool:
-    return bool(set(bundle.labels) & set(recipe.data.labels) - {SILENCE, UNKNOWN})
+def _can_teach(bundle: Bundle, recipe: Recipe) -> bool:
+    """Whether it knows a word of the recipe's, and also when nobody says one of them."""
+    no_word, labels = {SILENCE, UNKNOWN}, set(recipe.data.labels)
+    both = labels & set(bundle.labels)
+    return bool(both - no_word) and labels & no_word <= both
 
 
 EMBEDDING = "speech_embedding.keras"
@@ -57,7 +64,9 @@ def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> 
     if init is not None:
         if Path(init).name == EMBEDDING:
             return True
-        models_before += [init] if Path(init).suffix != ".keras" else []
+        # A Keras file may be that of a model, which tells.
+        folder = Path(init).parent if Path(init).suffix == ".keras" else init
+        models_before += [folder] if folder is init or (Path(folder) / FILE).is_file() else []
     return any(
         Bundle.load(model).content["training"].get("beyond_the_data", False)
         for model in models_before
@@ -72,9 +81,9 @@ def in_words_of(
 ) -> npt.NDArray[np.float32]:
     """Say with a student's labels what a teacher said with its own.
 
-    A label that both have keeps its probability. What is left, for the teacher's ``_unknown_`` and
-    for labels of its own, goes to ``_unknown_`` and to what the student alone has a name for, in
-    the proportions that these have in the true answer.
+    A label that both have keeps its probability; what is left is ``_unknown_``, or, where the
+    student has no such label, what the true answer says. A word that the teacher has no name for
+    is left to the true answer: it would take "nope" for "no" and never learn better.
 
     Parameters
     ----------
@@ -92,16 +101,16 @@ def in_words_of(
     """
     if list(student) == list(teacher):
         return said
-    both = [label for label in student if label in teacher and label != UNKNOWN]
+    both = [label for label in student if label in teacher]
     told = np.zeros_like(answers)
     told[:, [student.index(x) for x in both]] = said[:, [teacher.index(x) for x in both]]
-    others = [i for i, label in enumerate(student) if label not in both]
-    if not others:  # nowhere to go: what is told is all there is
-        return told / told.sum(axis=1, keepdims=True)
-    shares = answers[:, others] + 1e-6  # none of them is true: they share alike
-    shares /= shares.sum(axis=1, keepdims=True)
-    told[:, others] = shares * (1 - told.sum(axis=1, keepdims=True))
-    return told
+    left = 1 - told.sum(axis=1, keepdims=True)
+    if UNKNOWN in student:
+        told[:, [student.index(UNKNOWN)]] += left
+    else:
+        told += left * answers
+    new = [i for i, label in enumerate(student) if label not in teacher]
+    return told + answers[:, new].sum(axis=1, keepdims=True) * (answers - told)
 
 
 class Ensemble:
@@ -144,14 +153,14 @@ def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
     FileNotFoundError
         There is no such model.
     ValueError
-        A model knows none of the recipe's words.
+        A model knows none of the recipe's words, or has no ``_unknown_``.
     """
     bundles = [Bundle.load(teacher) for teacher in teachers]
     for bundle in bundles:
-        if not _knows_a_word(bundle, recipe):
+        if not _can_teach(bundle, recipe):
             raise ValueError(
-                f"Expected teacher {bundle.name} to know a word of the recipe, "
-                f"{recipe.data.labels}, received {bundle.labels}."
+                f"Expected teacher {bundle.name} to know a word of the recipe, and {SILENCE} and "
+                f"{UNKNOWN} as it does: {recipe.data.labels}; received {bundle.labels}."
             )
     return Ensemble(bundles, recipe) if bundles else None
 
@@ -161,8 +170,8 @@ def _teacher(
 ) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
     """Return what says, to coefficients, the probabilities of a model as its training left it.
 
-    What was taken from its logits afterwards, for equal priors, comes back: of its student's, which
-    learns from clips with the same priors, it is taken once.
+    What was taken from its logits afterwards, for equal priors, comes back: of its student's it is
+    taken once. The priors are the student's too where it has the same labels, and near them else.
     """
     network = bundle.keras_model()
     adjustment = np.array(bundle.content["training"].get("logit_adjustment") or 0.0, np.float32)
