@@ -337,8 +337,8 @@ def train(
     command
         What the model card says reproduces this run.
     resume
-        Go on with the run that is in ``out``. Its recipe, extras, teachers and beginning must be
-        the same.
+        Go on with the run that is in ``out``. Its recipe, recordings, teachers and beginning must
+        be the same.
     overwrite
         Replace a model that is in ``out``.
     workers
@@ -359,7 +359,7 @@ def train(
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
         ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
-        teacher, or one that was taught something else; or there is no ``init``, or it has no layer
+        teacher, or one that cannot teach (`ensemble`); or there is no ``init``, or it has no layer
         alike.
     ChildProcessError
         One of the ``workers`` ended.
@@ -380,8 +380,12 @@ def train(
             "A speech embedding with random weights: data/make_embedding.py writes the file to "
             "begin with (--init data/speech_embedding.keras)."
         )
-    begin = {**recipe.to_dict(), "inputs": inputs}
-    _prepare(out, work, begin, resume=resume, overwrite=overwrite)
+    heard = sc.fingerprint(data, recipe.data, extra=extra)
+    begin = {**recipe.to_dict(), "inputs": {**inputs, "files_sha256": heard}}
+    if resume:
+        _check_resumed(out, work, begin)
+    elif not overwrite:
+        _check_free(out, work)
 
     keras.utils.set_random_seed(recipe.training.seed)
     if recipe.training.deterministic and keras.backend.backend() == "tensorflow":
@@ -393,6 +397,8 @@ def train(
     split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
     feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers, folder=work)
+    if not resume:
+        _begin_run(work, begin)
     held_out = feed.clean(validation.examples())
     beginning = _load_beginning(init) if init else None
     mean, variance = _statistics(feed, beginning, work / "statistics.json")
@@ -455,7 +461,7 @@ def train(
             "command": command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
             "counts": {"training": split.counts, "validation": validation.counts},
             "damaged": len(split.damaged) + len(validation.damaged),
-            "files_sha256": sc.fingerprint(data, recipe.data, extra=extra),
+            "files_sha256": heard,
             **inputs,
             "beyond_the_data": beyond_the_data(teachers, init),
             "parameters": model.count_params(),
@@ -539,35 +545,41 @@ def _normalization(
     return None
 
 
-def _prepare(
-    out: Path, work: Path, begin: dict[str, Any], *, resume: bool, overwrite: bool
-) -> None:
-    """Make the folder of a run, or make sure that the run in it began as this one would."""
-    wanted = json.loads(json.dumps(begin))
-    note = work / "recipe.json"
-    if resume:
-        if not note.exists():
-            raise FileNotFoundError(f"No run to resume in {out}. Start it without --resume.")
-        begun = json.loads(note.read_text(encoding="utf-8"))
-        changed = [
-            f"{section}.{key}: {begun.get(section, {}).get(key)!r} then, {value!r} now"
-            for section, table in wanted.items()
-            for key, value in table.items()
-            if begun.get(section, {}).get(key) != value
-        ]
-        if changed:
-            raise ValueError(
-                f"The run in {out} began with another recipe; a resumed run goes on as it began. "
-                f"Different are {'; '.join(changed)}."
-            )
-        return
-    if not overwrite and ((out / bundles.FILE).exists() or note.exists()):
-        what = "a model" if (out / bundles.FILE).exists() else "an unfinished run"
-        raise FileExistsError(
-            f"{out} holds {what} already. Go on with it (--resume), replace it (--overwrite) or "
-            "choose another --out."
+_NOTE = "recipe.json"
+"""How a run began, in its working folder."""
+
+
+def _check_resumed(out: Path, work: Path, begin: dict[str, Any]) -> None:
+    """Make sure that the run in a folder began as this one would."""
+    if not (work / _NOTE).exists():
+        raise FileNotFoundError(f"No run to resume in {out}. Start it without --resume.")
+    begun = json.loads((work / _NOTE).read_text(encoding="utf-8"))
+    changed = [
+        f"{section}.{key}: {begun.get(section, {}).get(key)!r} then, {value!r} now"
+        for section, table in json.loads(json.dumps(begin)).items()
+        for key, value in table.items()
+        if begun.get(section, {}).get(key) != value
+    ]
+    if changed:
+        raise ValueError(
+            f"The run in {out} began otherwise; a resumed run goes on as it began. "
+            f"Different are {'; '.join(changed)}."
         )
+
+
+def _check_free(out: Path, work: Path) -> None:
+    """Make sure that no model and no run is lost."""
+    has_model = (out / bundles.FILE).exists()
+    if has_model or (work / _NOTE).exists():
+        raise FileExistsError(
+            f"{out} holds {'a model' if has_model else 'an unfinished run'} already. Go on with it "
+            "(--resume), replace it (--overwrite) or choose another --out."
+        )
+
+
+def _begin_run(work: Path, begin: dict[str, Any]) -> None:
+    """Make the working folder, in place of one that was there: the run can begin now."""
     if work.exists():
         shutil.rmtree(work)
     work.mkdir(parents=True)
-    _replace(note, lambda p: p.write_text(json.dumps(wanted, indent=1), encoding="utf-8"))
+    _replace(work / _NOTE, lambda p: p.write_text(json.dumps(begin, indent=1), encoding="utf-8"))
