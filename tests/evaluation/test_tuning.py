@@ -106,6 +106,28 @@ def test_without_negatives_the_limit_is_on_the_streams(words):
     assert tuning.chosen.others == tuning.chosen.words
 
 
+def test_the_same_words_at_three_ratios_are_no_more_words(words, others):
+    once = choose(LABELS, [words], others=others, limit=100, before=DecoderConfig()).report()
+    thrice = choose(LABELS, 3 * [words], others=others, limit=100, before=DecoderConfig()).report()
+    assert thrice["chosen"]["decoder"] == once["chosen"]["decoder"]
+    streams = [report["before"]["streams"] for report in (once, thrice)]
+    assert streams[1]["words"] == 3 * streams[0]["words"]
+    assert streams[1]["miss_rate_interval"] == streams[0]["miss_rate_interval"]
+    assert thrice["before"]["others"] == once["before"]["others"]
+    alone = [
+        choose(LABELS, n * [words], others=None, limit=1000, before=DecoderConfig()).report()
+        for n in (1, 3)
+    ]
+    first, second = (report["before"]["others"]["interval"] for report in alone)
+    assert first == second
+
+
+def test_a_test_is_no_place_to_choose(tiny_model, tmp_path):
+    (tmp_path / "_silence_").mkdir()
+    with pytest.raises(ValueError, match="Expected a data set, received the test archive"):
+        evaluation.tune(Bundle.load(tiny_model), tmp_path)
+
+
 def test_a_model_is_tuned_and_keeps_its_settings(tiny_copy, tones, negatives, hear):
     model = Bundle.load(tiny_copy)
     assert model.decoder == DecoderConfig()

@@ -26,6 +26,7 @@ from echoic.evaluation.listening import (
     judge,
     listen,
     model_hearing,
+    repeats,
 )
 from echoic.evaluation.scores import (
     DIGITS,
@@ -129,8 +130,7 @@ class StreamEvaluation:
     @property
     def _repeats(self) -> int:
         """How many of the streams hold the same words in the same noise, at other ratios."""
-        told = list(self.truth.values())
-        return len(told) if told and told.count(told[0]) == len(self.scores) else 1
+        return repeats([self.truth.get(name, ()) for name in self.scores])
 
     def pictures(self, name: str) -> dict[str, Figure]:
         """Draw the DET curve, for a model of this name: file name to figure."""

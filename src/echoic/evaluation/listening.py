@@ -183,6 +183,12 @@ def hear_stream(hear: Hear, stream: Stream) -> Heard:
     return Heard(hear([stream.waveform]), stream.truth, stream.duration)
 
 
+def repeats(truths: Sequence[tuple[Word, ...]]) -> int:
+    """How many streams have the same words, as at several ratios to one noise; else 1."""
+    told = bool(truths and truths[0])
+    return len(truths) if told and truths.count(truths[0]) == len(truths) else 1
+
+
 def is_archive(data: str | Path) -> bool:
     """Is this a test archive, in which silence has a folder, and not a data set?"""
     return (Path(data) / SILENCE).is_dir()

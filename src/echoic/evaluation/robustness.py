@@ -484,8 +484,8 @@ def _noise_section(
     text += "Pink noise is computed, and training heard its like. "
     if "babble" in kinds:
         text += (
-            f"Babble is {TALKERS} other clips of this test at once, none of the clip's own label, "
-            "which training never heard either. "
+            f"Babble is {TALKERS} other clips of this test at once, none of the clip's own label; "
+            "training heard none of these clips, but perhaps babble of its own. "
         )
     return Section(
         key="noise",

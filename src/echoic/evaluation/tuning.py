@@ -14,7 +14,7 @@ import numpy as np
 from echoic.bundle import Bundle
 from echoic.decoder import Decoder, DecoderConfig, smooth
 from echoic.evaluation.clips import Progress
-from echoic.evaluation.listening import SNRS, WORDS, Hear, Heard, listen
+from echoic.evaluation.listening import SNRS, WORDS, Hear, Heard, is_archive, listen, repeats
 from echoic.evaluation.scores import TOLERANCE, Score, score_detections
 
 logger = logging.getLogger(__name__)
@@ -62,12 +62,15 @@ class Tuning:
         All that were tried.
     limit
         False accepts an hour that were allowed.
+    repeats
+        How often the streams have the same words: see `Score.report`.
     """
 
     chosen: Candidate
     before: Candidate
     candidates: tuple[Candidate, ...]
     limit: float
+    repeats: int = 1
 
     @property
     def config(self) -> DecoderConfig:
@@ -82,8 +85,10 @@ class Tuning:
             **{
                 name: {
                     "decoder": candidate.config.to_dict(),
-                    "streams": candidate.words.report(),
-                    "others": candidate.others.report()["false_accepts"],
+                    "streams": candidate.words.report(repeats=self.repeats),
+                    "others": candidate.others.report(
+                        repeats=self.repeats if candidate.others is candidate.words else 1
+                    )["false_accepts"],
                 }
                 for name, candidate in (("before", self.before), ("chosen", self.chosen))
             },
@@ -132,12 +137,17 @@ def tune(
     Raises
     ------
     ValueError
-        No setting keeps to the limit.
+        No setting keeps to the limit, or the data is a test archive, which has no such side.
     DataError, AudioError, FileNotFoundError
         The data cannot be read: see `speech_commands.load`, `audio.read`.
     """
     if not limit >= 0:
         raise ValueError(f"Expected a limit of at least 0 false accepts an hour, received {limit}.")
+    if is_archive(data):
+        raise ValueError(
+            f"Expected a data set, received the test archive {data}: what is chosen on a test is "
+            "not measured by it any more."
+        )
     streams, other = listen(
         model,
         data,
@@ -187,7 +197,7 @@ def choose(
             f"{least.hours:.2f} h). Raise the limit, or train a model that knows more words."
         )
     chosen = min(allowed, key=lambda c: c.cost)
-    return Tuning(chosen, candidates[0], candidates, limit)
+    return Tuning(chosen, candidates[0], candidates, limit, repeats([s.truth for s in streams]))
 
 
 def _sweep(
