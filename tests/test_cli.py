@@ -54,6 +54,16 @@ def test_the_help_of_train_names_every_recipe(root):
     assert f"Recipes: {names}." in shown
 
 
+def test_an_export_without_people_says_so(tmp_path):
+    """The ranges of int8 are then from synthesizers: no error, but nothing to ship either."""
+    for data, told in (("speech_commands_v0.02", False), ("sample", True)):
+        (tmp_path / "data" / data).mkdir(parents=True)
+        done = echoic("export", "nothing", cwd=tmp_path)
+        assert (done.returncode, "No model 'nothing'" in done.stderr) == (1, True)
+        assert ("core_int8 are from the synthetic sample" in done.stderr) == told
+        shutil.rmtree(tmp_path / "data")
+
+
 def test_version():
     assert re.fullmatch(r"echoic \d+\.\d+\.\d+\n", echoic("--version").stdout)
 

@@ -705,12 +705,17 @@ def export_(
     _import_tensorflow()
     from echoic import export
 
+    if data is None and not DATA.is_dir():
+        data = SAMPLE
+        logging.getLogger("echoic").warning(
+            "No %s: the ranges of core_int8 are from the synthetic sample, not from people.", DATA
+        )
     console = _console(stderr=True)
     with console.status("") as status:
         bundle = export.export(
             model,
             out=out,
-            data=data or (DATA if DATA.is_dir() else SAMPLE),
+            data=data or DATA,
             test_set=test_set,
             with_c_array=c_array,
             report=lambda stage: status.update(stage),

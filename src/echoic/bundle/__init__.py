@@ -283,7 +283,8 @@ def _save_keras(model: Any, path: Path) -> None:
 def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
     """Write the figures of an evaluation into the model's folder and its card.
 
-    They replace those of the same protocol; sides of a split and files are kept apart.
+    They replace those of the same protocol; sides of a split and files are kept apart, but for
+    streams, of which the last are kept.
     """
     protocol = str(report["protocol"])
     if protocol == "hash-split":

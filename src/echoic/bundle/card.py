@@ -16,11 +16,11 @@ PROTOCOLS = {
         "is judged by its last moment; the mean of three orders"
     ),
     "archive-v0.02-endless int8": (
-        "those clips in those orders, heard by `stream_int8.tflite`, whose rounded memory nobody "
-        "clears either"
+        "those clips in those orders, heard by `stream_int8.tflite`, whose weights are int8 and "
+        "whose memory nobody clears either"
     ),
     "hash-split validation": (
-        "the validation side of the training data, by which the best epoch was chosen"
+        "the validation side of a data set; by that of the training data the best epoch was chosen"
     ),
     "hash-split testing": "the test side of the data set, by the official list and hash rule",
 }
@@ -83,7 +83,7 @@ def _introduction(content: dict[str, Any]) -> list[str]:
         "",
         "| file | what it is |",
         "|---|---|",
-        "| `clip.tflite` | waveform (1, 16000) float32, 16 kHz, to probabilities "
+        "| `clip.tflite` | waveform (1, 16000) float32 in [-1, 1], 16 kHz, to probabilities "
         f"(1, {len(labels)}); the MFCC is inside, nothing else is needed |",
         *_streaming_files(content),
         "| `model.keras` | the network: MFCC to logits |",
@@ -242,6 +242,7 @@ def _files(content: dict[str, Any]) -> list[str]:
     command = f"echoic export models/{content['name']} --data data/{calibration['data']}"
     if archive:
         command += " --test-set data/speech_commands_test_set_v0.02"
+    command += f" --out runs/{content['name']}"
     inside = f"The MFCC is inside `clip`{' and `stream`' if streams else ''}, always in float32."
     if "core_int8" in files["measured"]:
         inside += (
@@ -250,7 +251,7 @@ def _files(content: dict[str, Any]) -> list[str]:
         )
     if streams:
         inside += (
-            " A state starts at zeros (of an int8 file: at its zero point) and is handed back as "
+            " A state starts at zeros (of `core_int8`: at its zero point) and is handed back as "
             "it came."
         )
     warnings = [f"> {warning}\n" for warning in files.get("warnings", [])]
