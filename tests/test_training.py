@@ -636,6 +636,16 @@ def test_a_run_that_cannot_begin_takes_nothing_away(tiny_recipe, tiny_copy, samp
     assert not (tmp_path / "other").exists()
 
 
+def test_a_run_killed_before_its_best_weights_were_written_has_them(tiny_recipe, sample, tmp_path):
+    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
+    whole = training.train(recipe, data=sample, out=tmp_path / "run").keras_model().get_weights()
+    best = tmp_path / "run" / ".training" / "best.weights.h5"
+    best.write_bytes(b"of an epoch before")
+    again = training.train(recipe, data=sample, out=tmp_path / "run", resume=True)
+    for a, b in zip(whole, again.keras_model().get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_run_does_not_go_on_with_other_recordings(tiny_recipe, sample, tmp_path):
     recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
     training.train(recipe, data=sample, out=tmp_path / "run")

@@ -194,7 +194,7 @@ class _Checkpoints(keras.callbacks.Callback):
     ``epoch-NNNN.weights.h5`` holds weights and optimizer, ``epoch-NNNN.json`` what else a resumed
     run must know (Keras leaves out where dropout is in its random sequence); it is written first,
     so weights are never without it.
-    ``best.weights.h5`` is the epoch that did best on validation.
+    ``best.weights.h5`` is the epoch that did best on validation; it is written last.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -208,7 +208,6 @@ class _Checkpoints(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **figures})
         if not self.best or _rank(figures) > _rank(self.best):
             self.best = {"epoch": epoch + 1, **figures}
-            self._write_weights("best.weights.h5")
         state = {
             "epoch": epoch + 1,
             "best": self.best,
@@ -218,6 +217,7 @@ class _Checkpoints(keras.callbacks.Callback):
         name = f"epoch-{epoch + 1:04d}"
         _replace(self.folder / f"{name}.json", lambda p: p.write_text(json.dumps(state)))
         self._write_weights(f"{name}.weights.h5")
+        self._keep_best(epoch + 1)
         for old in self.folder.glob("epoch-*"):
             if not old.name.startswith(name):
                 old.unlink()
@@ -232,7 +232,12 @@ class _Checkpoints(keras.callbacks.Callback):
         self.best, self.history = state["best"], state["history"]
         for variable, value in zip(self._random_states(), state["random"], strict=True):
             variable.assign(value)
+        self._keep_best(state["epoch"])  # the run may have been killed before it was
         return int(state["epoch"])
+
+    def _keep_best(self, epoch: int) -> None:
+        if self.best["epoch"] == epoch:
+            self._write_weights("best.weights.h5")
 
     def _random_states(self) -> list[Any]:
         return [v for v in self.model.variables if v.name == "seed_generator_state"]
