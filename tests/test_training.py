@@ -620,6 +620,25 @@ def test_a_run_that_cannot_begin_leaves_nothing(tiny_recipe, sample, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_equal_priors_warn_of_a_word_with_few_recordings(tiny_recipe, sample, tmp_path, caplog):
+    data = tmp_path / "words"
+    shutil.copytree(sample, data)
+    held_out = "".join((data / f"{n}_list.txt").read_text() for n in ("validation", "testing"))
+    for path in sorted(p for p in (data / "no").glob("*.wav") if p.name not in held_out)[3:]:
+        path.unlink()
+    counts = sc.load(data, Recipe.load(tiny_recipe).data, "training").counts
+    assert (counts["no"], counts["yes"]) == (3, 23)
+    said = []
+    for equal, folder in (("true", data), ("true", sample), ("false", data)):
+        caplog.clear()
+        settings = ["training.epochs=1", f"training.equal_priors={equal}"]
+        recipe = Recipe.load(tiny_recipe, overrides=settings)
+        training.train(recipe, data=folder, out=tmp_path / "run", overwrite=True)
+        said.append([x for x in caplog.messages if x.startswith("Few recordings of")])
+    assert [len(messages) for messages in said] == [1, 0, 0]
+    assert said[0][0].startswith("Few recordings of no (3), where a word has 13 on the mean")
+
+
 def test_a_run_that_cannot_begin_takes_nothing_away(tiny_recipe, tiny_copy, sample, tmp_path):
     recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
     training.train(recipe, data=sample, out=tmp_path / "run")

@@ -22,6 +22,7 @@ from scipy.special import logsumexp
 from echoic import bundle as bundles
 from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
+from echoic.labels import SILENCE, UNKNOWN
 from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
 from echoic.training.teachers import available_teachers, beyond_the_data, ensemble
@@ -401,6 +402,8 @@ def train(
     logger.info("Reading %s", data)
     split = sc.load(data, recipe.data, "training", extra=extra)
     validation = sc.load(data, recipe.data, "validation")
+    if recipe.training.equal_priors:
+        _warn_of_rare_words(split)
     feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers, folder=work)
     if not resume:
         _begin_run(work, begin)
@@ -482,6 +485,19 @@ def train(
     picture = plots.history(curves, title=out.name)
     plots.save(picture, out / "history.png", colors=plots.CARD_COLORS)
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
+
+
+def _warn_of_rare_words(split: sc.Split) -> None:
+    """Name words with so few recordings that equal priors make too much of them."""
+    counts = {word: n for word, n in split.counts.items() if word not in (SILENCE, UNKNOWN)}
+    mean = sum(counts.values()) / len(counts)
+    if rare := [f"{word} ({n:,})" for word, n in counts.items() if n < mean / 3]:
+        logger.warning(
+            "Few recordings of %s, where a word has %s on the mean: as likely as the others, they "
+            "may be heard where nobody says them. --set training.equal_priors=false prevents that.",
+            ", ".join(rare),
+            f"{mean:,.0f}",
+        )
 
 
 def _available_extras(data: str | Path, recipe: Recipe) -> list[Path]:
