@@ -620,7 +620,25 @@ def test_a_run_that_cannot_begin_leaves_nothing(tiny_recipe, sample, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_equal_priors_warn_of_a_word_with_few_recordings(tiny_recipe, sample, tmp_path, caplog):
+@pytest.fixture(scope="module")
+def short_recipe(tiny_recipe):
+    return Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
+
+
+@pytest.fixture(scope="module")
+def _short_run(short_recipe, sample, tmp_path_factory):
+    return training.train(short_recipe, data=sample, out=tmp_path_factory.mktemp("short") / "run")
+
+
+@pytest.fixture
+def short_run(_short_run, tmp_path):
+    """The folder of a run of one epoch, to spoil."""
+    return Path(shutil.copytree(_short_run.path, tmp_path / "run"))
+
+
+def test_equal_priors_warn_of_a_word_with_few_recordings(
+    tiny_recipe, sample, tmp_path, caplog, monkeypatch
+):
     data = tmp_path / "words"
     shutil.copytree(sample, data)
     held_out = "".join((data / f"{n}_list.txt").read_text() for n in ("validation", "testing"))
@@ -628,50 +646,50 @@ def test_equal_priors_warn_of_a_word_with_few_recordings(tiny_recipe, sample, tm
         path.unlink()
     counts = sc.load(data, Recipe.load(tiny_recipe).data, "training").counts
     assert (counts["no"], counts["yes"]) == (3, 23)
+    monkeypatch.setattr(training.run, "Feed", lambda *_, **__: 1 / 0)  # it is said before
     said = []
     for equal, folder in (("true", data), ("true", sample), ("false", data)):
         caplog.clear()
-        settings = ["training.epochs=1", f"training.equal_priors={equal}"]
-        recipe = Recipe.load(tiny_recipe, overrides=settings)
-        training.train(recipe, data=folder, out=tmp_path / "run", overwrite=True)
+        recipe = Recipe.load(tiny_recipe, overrides=[f"training.equal_priors={equal}"])
+        with pytest.raises(ZeroDivisionError):
+            training.train(recipe, data=folder, out=tmp_path / "run")
         said.append([x for x in caplog.messages if x.startswith("Few recordings of")])
     assert [len(messages) for messages in said] == [1, 0, 0]
     assert said[0][0].startswith("Few recordings of no (3), where a word has 13 on the mean")
 
 
-def test_a_run_that_cannot_begin_takes_nothing_away(tiny_recipe, tiny_copy, sample, tmp_path):
-    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
-    training.train(recipe, data=sample, out=tmp_path / "run")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+def test_a_run_that_cannot_begin_takes_nothing_away(
+    short_recipe, short_run, tiny_copy, sample, tmp_path
+):
+    before = {path: path.stat().st_mtime_ns for path in short_run.rglob("*")}
     model = json.loads((tiny_copy / "echoic.json").read_text(encoding="utf-8"))
     model["labels"][2:] = ["left", "right"]
     (tiny_copy / "echoic.json").write_text(json.dumps(model), encoding="utf-8")
     for wrong in ({"data": tmp_path}, {"data": sample, "teachers": [tiny_copy]}):
         with pytest.raises((sc.DataError, ValueError)):
-            training.train(recipe, out=tmp_path / "run", overwrite=True, **wrong)
+            training.train(short_recipe, out=short_run, overwrite=True, **wrong)
         with pytest.raises((sc.DataError, ValueError)):
-            training.train(recipe, out=tmp_path / "other", **wrong)
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+            training.train(short_recipe, out=tmp_path / "other", **wrong)
+    assert {path: path.stat().st_mtime_ns for path in short_run.rglob("*")} == before
+    assert short_run / ".training" / "best.weights.h5" in before
     assert not (tmp_path / "other").exists()
 
 
-def test_a_run_killed_before_its_best_weights_were_written_has_them(tiny_recipe, sample, tmp_path):
-    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
-    whole = training.train(recipe, data=sample, out=tmp_path / "run").keras_model().get_weights()
-    best = tmp_path / "run" / ".training" / "best.weights.h5"
-    best.write_bytes(b"of an epoch before")
-    again = training.train(recipe, data=sample, out=tmp_path / "run", resume=True)
+def test_a_run_killed_before_its_best_weights_were_written_has_them(
+    short_recipe, short_run, sample
+):
+    whole = Bundle.load(short_run).keras_model().get_weights()
+    (short_run / ".training" / "best.weights.h5").write_bytes(b"of an epoch before")
+    again = training.train(short_recipe, data=sample, out=short_run, resume=True)
     for a, b in zip(whole, again.keras_model().get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_run_does_not_go_on_with_other_recordings(tiny_recipe, sample, tmp_path):
-    recipe = Recipe.load(tiny_recipe, overrides=["training.epochs=1"])
-    training.train(recipe, data=sample, out=tmp_path / "run")
+def test_a_run_does_not_go_on_with_other_recordings(short_recipe, short_run, sample, tmp_path):
     shutil.copytree(sample, tmp_path / "fewer")
     next((tmp_path / "fewer" / "yes").glob("*.wav")).unlink()
     with pytest.raises(ValueError, match=r"inputs.files_sha256: '\w+' then, '\w+' now"):
-        training.train(recipe, data=tmp_path / "fewer", out=tmp_path / "run", resume=True)
+        training.train(short_recipe, data=tmp_path / "fewer", out=short_run, resume=True)
 
 
 def test_an_embedding_that_begins_with_nothing_says_so(sample, tmp_path, caplog, monkeypatch):
