@@ -386,8 +386,8 @@ def train(
             "A speech embedding with random weights: data/make_embedding.py writes the file to "
             "begin with (--init data/speech_embedding.keras)."
         )
-    heard = sc.fingerprint(data, recipe.data, extra=extra)
-    begin = {**recipe.to_dict(), "inputs": {**inputs, "files_sha256": heard}}
+    files_sha256 = sc.fingerprint(data, recipe.data, extra=extra)
+    begin = {**recipe.to_dict(), "inputs": {**inputs, "files_sha256": files_sha256}}
     if resume:
         _check_resumed(out, work, begin)
     elif not overwrite:
@@ -469,7 +469,7 @@ def train(
             "command": command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
             "counts": {"training": split.counts, "validation": validation.counts},
             "damaged": len(split.damaged) + len(validation.damaged),
-            "files_sha256": heard,
+            "files_sha256": files_sha256,
             **inputs,
             "beyond_the_data": beyond_the_data(teachers, init),
             "parameters": model.count_params(),

@@ -64,9 +64,10 @@ def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> 
     if init is not None:
         if Path(init).name == EMBEDDING:
             return True
-        # A Keras file may be that of a model, which tells.
-        folder = Path(init).parent if Path(init).suffix == ".keras" else init
-        models_before += [folder] if folder is init or (Path(folder) / FILE).is_file() else []
+        if Path(init).suffix != ".keras":
+            models_before.append(init)
+        elif Path(init).with_name(FILE).is_file():  # the network of a model, which tells
+            models_before.append(Path(init).parent)
     return any(
         Bundle.load(model).content["training"].get("beyond_the_data", False)
         for model in models_before
