@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from echoic import batches, features, models, training
+from echoic import audio, batches, features, models, training
 from echoic import speech_commands as sc
-from echoic.batches import BatchMaker
+from echoic.batches import BatchMaker, heard_alone
 from echoic.bundle import Bundle
+from echoic.features import FeatureConfig
 from echoic.recognizer import Recognizer
 from echoic.speech_commands import examples
 from echoic.training import Feed, Progress, Recipe
@@ -45,7 +46,7 @@ def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(nam
     assert recipe.data.labels[:2] == ("_silence_", "_unknown_")
 
 
-def test_the_eight_recipes_ship():
+def test_the_nine_recipes_ship():
     names = ["attention", "bag", "crnn", "embedding", "gru", "lstm", "rnn", "small", "whisper"]
     assert training.recipe_names() == names
 
@@ -244,6 +245,38 @@ def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):
     np.testing.assert_array_equal(soft[..., 4:], hard[..., 4:])
 
 
+def test_a_teacher_that_is_asked_once_hears_each_recording_as_it_is(feed, caplog, monkeypatch):
+    split, theirs = feed.split, FeatureConfig(hop_length=160)
+    training_config = dataclasses.replace(feed.recipe.training, ask_once=True, batch_size=64)
+    recipe = dataclasses.replace(feed.recipe, training=training_config)
+    teacher = Parrot(theirs, recipe.features)
+    clock = iter((0, 60 * 64 / len(split.clips) * 7))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    taught = Feed(split, recipe, teacher=teacher)
+    monkeypatch.undo()
+    assert f"about {len(split.clips):,} recordings, once, for some 7 minutes" in caplog.text
+
+    assert {len(told) for told in teacher.told} == {64}
+    told = np.concatenate(teacher.told)[: len(split.clips)]
+    assert told.argmax(axis=1).tolist() == split.targets.tolist()
+    for which, config in enumerate(teacher.hears):
+        heard = np.concatenate([each[which] for each in teacher.heard])[: len(split.clips)]
+        clips = audio.to_float32(split.waveforms[[0, -1]])
+        np.testing.assert_array_equal(heard[[0, -1]], heard_alone(config, clips))
+
+    asked = len(teacher.heard)
+    alone = Feed(split, recipe)
+    # Two recordings, then silence and a forged word, about which nobody was asked.
+    indices = np.array([0, len(split.clips) - 1, examples.SILENT, examples.FORGED] * 16)
+    (x, hard), (same, soft) = (each.batch(indices, 0) for each in (alone, taught))
+    np.testing.assert_array_equal(same, x)
+    hard, soft = hard.reshape(64, -1), soft.reshape(64, -1)
+    expected = 0.3 * hard[:, :4] + 0.7 * np.array([0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(soft[indices >= 0, :4], expected[indices >= 0], rtol=1e-6)
+    np.testing.assert_array_equal(soft[indices < 0], hard[indices < 0])
+    assert len(teacher.heard) == asked
+
+
 def test_held_out_clips_are_alone_and_asked_for_their_label_only(feed):
     recipe = feed.recipe
     training_config = dataclasses.replace(recipe.training, word_loss=0.5)
@@ -285,11 +318,12 @@ def test_batches_are_prepared_beside_the_training_and_give_way_to_it(feed, monke
         assert {nice for _, nice in prepared_in} == {min(before + 10, 19)}
 
 
-def test_processes_prepare_what_a_thread_prepares_and_leave_with_it(feed):
-    teacher = Parrot(feed.recipe.features)
-    by_thread, by_processes = (
-        Feed(feed.split, feed.recipe, teacher=teacher, workers=n) for n in (0, 2)
-    )
+@pytest.mark.parametrize("once", [False, True])
+def test_processes_prepare_what_a_thread_prepares_and_leave_with_it(feed, once):
+    training_config = dataclasses.replace(feed.recipe.training, ask_once=once)
+    recipe = dataclasses.replace(feed.recipe, training=training_config)
+    teacher = Parrot(recipe.features)
+    by_thread, by_processes = (Feed(feed.split, recipe, teacher=teacher, workers=n) for n in (0, 2))
     already = set(multiprocessing.active_children())
     with by_thread.batches() as one, by_processes.batches() as other:
         for _ in range(len(feed.epoch(0)) + 1):

@@ -349,7 +349,11 @@ def _training(content: dict[str, Any]) -> list[str]:
         lines.append(
             f"- It was also taught by {', '.join(names)}: {weight:.0%} of each target is "
             + ("the mean of their answers" if len(teachers) > 1 else "its answer")
-            + " to the same clip."
+            + (
+                " to the recording as it is, heard once before the training."
+                if recipe["training"].get("ask_once")
+                else " to the same clip."
+            )
         )
     if init := training.get("init"):
         lines.append(f"- It began with the weights of {init}.")

@@ -7,6 +7,8 @@ and resumed hears exactly what the run that was left alone hears, however many p
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,10 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from echoic import audio
 from echoic import speech_commands as sc
-from echoic.batches import BatchMaker, Prepared
+from echoic.batches import BatchMaker, Prepared, heard_alone, smooth
 from echoic.features import FeatureConfig
 from echoic.training.recipe import Recipe
+
+logger = logging.getLogger(__name__)
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Coefficients, (rows, clips * frames, n_mfcc); answers, (rows, clips, labels + words)."""
@@ -47,9 +52,9 @@ class Feed:
     A row of a batch is ``training.context`` clips played without a pause, so that a network learns
     to hear a word after another as well as after nothing. The answers are one-hot but for
     ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`); a
-    ``teacher`` hears the same clips (`batches.heard_by`) and has a say of
-    ``training.teacher_weight`` in the labels. Of ``workers`` see `batches`, of ``folder``
-    `BatchMaker.beside`.
+    ``teacher`` hears the same clips (`batches.heard_by`), or each recording once
+    (``training.ask_once``), and has a say of ``training.teacher_weight`` in the labels. Of
+    ``workers`` see `batches`, of ``folder`` `BatchMaker.beside`.
     """
 
     def __init__(
@@ -63,13 +68,14 @@ class Feed:
     ) -> None:
         self.split = split
         self.recipe = recipe
-        self.teacher = teacher
+        once = recipe.training.ask_once
+        self.teacher = None if once else teacher
         self.workers = workers
         self.folder = folder
         self.maker = BatchMaker(
             split=split,
             features=recipe.features,
-            taught_by=teacher.hears if teacher else (),
+            taught_by=self.teacher.hears if self.teacher else (),
             augmentation=recipe.augmentation,
             epochs=recipe.training.epochs,
             finish_strength=recipe.training.finish_strength,
@@ -77,7 +83,32 @@ class Feed:
             label_smoothing=recipe.training.label_smoothing,
             n_words=self.n_words,
             seed=recipe.training.seed,
+            known=self._ask(teacher) if teacher and once else None,
         )
+
+    def _ask(self, teacher: Teacher) -> npt.NDArray[np.float32]:
+        """Return the answers to all recordings with the teacher's say in them, (clips, labels)."""
+        split, training = self.split, self.recipe.training
+        n, size = len(split.clips), training.batch_size
+        right = smooth(
+            np.eye(len(split.labels), dtype=np.float32)[split.targets], training.label_smoothing
+        )
+        said = np.empty_like(right)
+        begun = time.monotonic()
+        for start in range(0, n, size):
+            # Teachers expect whole batches: the last is filled up with clips from the beginning.
+            batch = np.arange(start, start + size) % n
+            waveforms = audio.to_float32(split.waveforms[batch])
+            heard = tuple(heard_alone(features, waveforms) for features in teacher.hears)
+            said[batch] = teacher(heard, right[batch])
+            if start == 0 and (minutes := (time.monotonic() - begun) * n / size / 60) > 1:
+                logger.warning(
+                    "The teachers are asked about %s recordings, once, for some %.0f minutes; then "
+                    "training begins.",
+                    f"{n:,}",
+                    minutes,
+                )
+        return right + np.float32(training.teacher_weight) * (said - right)
 
     def epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         """Draw an epoch's examples, cut into batches; what does not fill one is left over."""

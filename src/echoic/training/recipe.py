@@ -50,6 +50,10 @@ class TrainingConfig:
         words, are left out: see `available_teachers`.
     teacher_weight
         Part of each answer that is what the teachers say, on the mean, to the same clip.
+    ask_once
+        Ask the teachers about each recording as it is, before the training, not about each clip as
+        it is augmented: then training is as fast as without them, however slow they are. Of
+        silence and of forged words the right answer alone is learned.
     calibrate
         Fold the temperature that fits validation best into the last layer: see `calibrate`. A
         network that has learned next to nothing becomes next to uniform by it.
@@ -77,6 +81,7 @@ class TrainingConfig:
     word_loss: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.7
+    ask_once: bool = False
     calibrate: bool = True
     equal_priors: bool = False
     seed: int = 0
