@@ -18,8 +18,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
-import pyopen_wakeword
 from ai_edge_litert.interpreter import Interpreter
 from scipy.fft import dct
 
@@ -40,8 +40,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/speech_embedding.keras"))
     out = parser.parse_args().out
 
-    recipe = Recipe.load("embedding")
-    n = recipe.features.n_mels
+    model = network_on_bels(Recipe.load("embedding"), offset=FULL_SCALE / 10 + 2)
+    import pyopen_wakeword  # here, for make_whisper.py needs no package but its own
+
+    file = Path(pyopen_wakeword.__file__).parent / "models" / "embedding_model.tflite"
+    source = Interpreter(str(file))
+    theirs = [op["inputs"] for op in source._get_ops_details() if op["op_name"] == "CONV_2D"]
+    ours = [layer for layer in model.layers if layer.name.startswith("speech_embedding_2_conv")]
+    for layer, (_, kernel, bias) in zip(ours, theirs, strict=True):
+        weights = [source.get_tensor(kernel).transpose(1, 2, 3, 0), source.get_tensor(bias)]
+        layer.set_weights(weights[: len(layer.weights)])
+    model.save(out)
+    print(f"{out}: {model.count_params():,} parameters")
+
+
+def network_on_bels(recipe: Recipe, *, offset: float) -> keras.Model:
+    """Build the network of a recipe whose first layer makes bels of cepstra and adds ``offset``."""
+    n = recipe.features.n_mfcc
     # Coefficients of speech, for a first layer that hears all of them equally loud learns better.
     cepstra = np.concatenate(
         [
@@ -54,18 +69,9 @@ def main() -> None:
         recipe.model, n_mfcc=n, n_labels=len(recipe.data.labels), mean=mean, variance=variance
     )
     bels = dct(np.eye(n), axis=0, norm="ortho") / 10  # (coefficients, bands)
-    offset = mean @ bels + FULL_SCALE / 10 + 2
-    model.get_layer("dense_1").set_weights([np.sqrt(variance)[:, None] * bels, offset])
-
-    file = Path(pyopen_wakeword.__file__).parent / "models" / "embedding_model.tflite"
-    source = Interpreter(str(file))
-    theirs = [op["inputs"] for op in source._get_ops_details() if op["op_name"] == "CONV_2D"]
-    ours = [layer for layer in model.layers if layer.name.startswith("speech_embedding_2_conv")]
-    for layer, (_, kernel, bias) in zip(ours, theirs, strict=True):
-        weights = [source.get_tensor(kernel).transpose(1, 2, 3, 0), source.get_tensor(bias)]
-        layer.set_weights(weights[: len(layer.weights)])
-    model.save(out)
-    print(f"{out}: {model.count_params():,} parameters")
+    weights = [np.sqrt(variance)[:, None] * bels, mean @ bels + offset]
+    model.get_layer("dense_1").set_weights(weights)
+    return model
 
 
 if __name__ == "__main__":

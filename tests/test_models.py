@@ -6,7 +6,8 @@ import struct
 import subprocess
 import sys
 import zipfile
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -438,10 +439,9 @@ def whisper(bels, weights, *, heads):
 
 @pytest.fixture(scope="module")
 def make_whisper(root):
-    spec = spec_from_file_location("make_whisper", root / "data" / "make_whisper.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(root / "data")
+        return import_module("make_whisper")
 
 
 def random_whisper(rng, *, units=384, blocks=4):

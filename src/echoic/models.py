@@ -181,20 +181,18 @@ def whisper_encoder(
     for number, strides in enumerate((1, 2), start=1):
         x = layers.ZeroPadding1D(1, name=f"{name}_pad_{number}")(x)
         x = layers.Conv1D(units, 3, strides, activation="gelu", name=f"{name}_conv_{number}")(x)
-    x = Sinusoids(name=f"{name}_places")(x)
+    x = PositionalEncoding(name=f"{name}_positions")(x)
 
     def normalized(x: Tensor, label: str) -> Tensor:
         return layers.LayerNormalization(epsilon=1e-5, name=f"{name}_{label}")(x)
 
     for number in range(1, blocks + 1):
-        y = normalized(x, f"norm_{number}a")
-        y = layers.MultiHeadAttention(heads, units // heads, name=f"{name}_attention_{number}")(
-            y, y
-        )
-        x += layers.Dropout(dropout)(y)
-        y = normalized(x, f"norm_{number}b")
-        y = layers.Dense(4 * units, activation="gelu", name=f"{name}_wide_{number}")(y)
-        y = layers.Dense(units, name=f"{name}_narrow_{number}")(y)
+        attend = layers.MultiHeadAttention(heads, units // heads, name=f"{name}_attention_{number}")
+        y = normalized(x, f"attention_norm_{number}")
+        x += layers.Dropout(dropout)(attend(y, y))
+        y = normalized(x, f"mlp_norm_{number}")
+        y = layers.Dense(4 * units, activation="gelu", name=f"{name}_expand_{number}")(y)
+        y = layers.Dense(units, name=f"{name}_project_{number}")(y)
         x += layers.Dropout(dropout)(y)
     return normalized(x, "norm")
 
@@ -204,8 +202,8 @@ WHISPER_FLOOR = -12.0
 
 
 @keras.saving.register_keras_serializable(package="echoic")
-class Sinusoids(keras.layers.Layer):
-    """Tells each step its place: sines and cosines are added to its channels (Vaswani et al. 2017).
+class PositionalEncoding(keras.layers.Layer):
+    """Tells each step its position: sines and cosines are added to it (Vaswani et al. 2017).
 
     (batch, steps, channels) to the same; half of the channels get sines of wavelengths from 2 pi
     to 20,000 pi steps, the others cosines of the same.
@@ -214,8 +212,8 @@ class Sinusoids(keras.layers.Layer):
     def call(self, x: Tensor) -> Tensor:
         half = x.shape[-1] // 2
         rates = np.exp(-np.log(10_000) / (half - 1) * np.arange(half)).astype("float32")
-        places = ops.cast(ops.arange(ops.shape(x)[1]), "float32")
-        angles = places[:, None] * rates
+        positions = ops.cast(ops.arange(ops.shape(x)[1]), "float32")
+        angles = positions[:, None] * rates
         return x + ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -7,6 +7,7 @@ and resumed hears exactly what the run that was left alone hears, however many p
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from echoic import audio
 from echoic import speech_commands as sc
-from echoic.batches import BatchMaker, Prepared, heard_alone, smooth
+from echoic.batches import BatchMaker, Prepared, heard_alone
 from echoic.features import FeatureConfig
 from echoic.training.recipe import Recipe
 
@@ -83,16 +84,17 @@ class Feed:
             label_smoothing=recipe.training.label_smoothing,
             n_words=self.n_words,
             seed=recipe.training.seed,
-            known=self._ask(teacher) if teacher and once else None,
         )
+        if teacher and once:
+            self.maker = dataclasses.replace(self.maker, soft_targets=self._ask(teacher))
 
     def _ask(self, teacher: Teacher) -> npt.NDArray[np.float32]:
-        """Return the answers to all recordings with the teacher's say in them, (clips, labels)."""
+        """Return the right answers to all recordings with the teacher's say in them."""
         split, training = self.split, self.recipe.training
         n, size = len(split.clips), training.batch_size
-        right = smooth(
-            np.eye(len(split.labels), dtype=np.float32)[split.targets], training.label_smoothing
-        )
+        no_word = np.full(n, -1)
+        right = self.maker.answers(split.targets, no_word, training.label_smoothing)
+        right = right[:, : len(split.labels)]
         said = np.empty_like(right)
         begun = time.monotonic()
         for start in range(0, n, size):
