@@ -729,6 +729,18 @@ def test_a_run_does_not_go_on_with_other_recordings(short_recipe, short_run, sam
         training.train(short_recipe, data=tmp_path / "fewer", out=short_run, resume=True)
 
 
+def test_a_run_goes_on_that_was_begun_before_a_setting_was_known(short_recipe, short_run, sample):
+    note = short_run / ".training" / "recipe.json"
+    begun = json.loads(note.read_text(encoding="utf-8"))
+    del begun["training"]["ask_once"]
+    note.write_text(json.dumps(begun), encoding="utf-8")
+    training.train(short_recipe, data=sample, out=short_run, resume=True)
+    asking = dataclasses.replace(short_recipe.training, ask_once=True)
+    other = dataclasses.replace(short_recipe, training=asking)
+    with pytest.raises(ValueError, match="Different are training.ask_once: False then, True now"):
+        training.train(other, data=sample, out=short_run, resume=True)
+
+
 @pytest.mark.parametrize(
     ("name", "warning"),
     [

@@ -584,9 +584,12 @@ def _check_resumed(out: Path, work: Path, begin: dict[str, Any]) -> None:
     if not (work / _NOTE).exists():
         raise FileNotFoundError(f"No run to resume in {out}. Start it without --resume.")
     begun = json.loads((work / _NOTE).read_text(encoding="utf-8"))
+    inputs = begun.pop("inputs", {})
+    # A setting that the run did not know, as it is newer, has its default: what was before it.
+    begun = _as_json({**Recipe.from_dict(begun).to_dict(), "inputs": inputs})
     changed = [
         f"{section}.{key}: {begun.get(section, {}).get(key)!r} then, {value!r} now"
-        for section, table in json.loads(json.dumps(begin)).items()
+        for section, table in _as_json(begin).items()
         for key, value in table.items()
         if begun.get(section, {}).get(key) != value
     ]
@@ -595,6 +598,11 @@ def _check_resumed(out: Path, work: Path, begin: dict[str, Any]) -> None:
             f"The run in {out} began otherwise; a resumed run goes on as it began. "
             f"Different are {'; '.join(changed)}."
         )
+
+
+def _as_json(tables: dict[str, Any]) -> dict[str, Any]:
+    """Tables as a file gives them back: their tuples are lists."""
+    return dict(json.loads(json.dumps(tables)))
 
 
 def _check_free(out: Path, work: Path) -> None:
