@@ -247,14 +247,15 @@ def test_a_teacher_hears_each_clip_of_a_row_and_has_its_say(feed):
 
 def test_a_teacher_that_is_asked_once_hears_each_recording_as_it_is(feed, caplog, monkeypatch):
     split, theirs = feed.split, FeatureConfig(hop_length=160)
-    training_config = dataclasses.replace(feed.recipe.training, ask_once=True, batch_size=64)
+    training_config = dataclasses.replace(feed.recipe.training, batch_size=64)
     recipe = dataclasses.replace(feed.recipe, training=training_config)
     teacher = Parrot(theirs, recipe.features)
     clock = iter((0, 60 * 64 / len(split.clips) * 7))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    taught = Feed(split, recipe, teacher=teacher)
+    said = training.ask_once(teacher, split, training_config)
     monkeypatch.undo()
     assert f"about {len(split.clips):,} recordings, once, for some 7 minutes" in caplog.text
+    np.testing.assert_array_equal(said, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(said), 1)))
 
     assert {len(told) for told in teacher.told} == {64}
     told = np.concatenate(teacher.told)[: len(split.clips)]
@@ -264,8 +265,7 @@ def test_a_teacher_that_is_asked_once_hears_each_recording_as_it_is(feed, caplog
         clips = audio.to_float32(split.waveforms[[0, -1]])
         np.testing.assert_array_equal(heard[[0, -1]], heard_alone(config, clips))
 
-    asked = len(teacher.heard)
-    alone = Feed(split, recipe)
+    alone, taught = Feed(split, recipe), Feed(split, recipe, said=said)
     # Two recordings, then silence and a forged word, about which nobody was asked.
     indices = np.array([0, len(split.clips) - 1, examples.SILENT, examples.FORGED] * 16)
     (x, hard), (same, soft) = (each.batch(indices, 0) for each in (alone, taught))
@@ -274,7 +274,16 @@ def test_a_teacher_that_is_asked_once_hears_each_recording_as_it_is(feed, caplog
     expected = 0.3 * hard[:, :4] + 0.7 * np.array([0.1, 0.2, 0.3, 0.4])
     np.testing.assert_allclose(soft[indices >= 0, :4], expected[indices >= 0], rtol=1e-6)
     np.testing.assert_array_equal(soft[indices < 0], hard[indices < 0])
-    assert len(teacher.heard) == asked
+
+
+def test_what_a_teacher_said_of_a_recording_goes_where_that_recording_is(feed):
+    said = np.random.default_rng(0).dirichlet(np.ones(4), len(feed.split.clips))
+    said = said.astype(np.float32)
+    training_config = dataclasses.replace(feed.recipe.training, teacher_weight=1.0)
+    recipe = dataclasses.replace(feed.recipe, training=training_config)
+    indices = np.random.default_rng(1).permutation(len(said))[:64]
+    _, soft = Feed(feed.split, recipe, said=said).batch(indices, 0)
+    np.testing.assert_allclose(soft.reshape(64, -1), said[indices], atol=1e-6)
 
 
 def test_held_out_clips_are_alone_and_asked_for_their_label_only(feed):
@@ -320,10 +329,10 @@ def test_batches_are_prepared_beside_the_training_and_give_way_to_it(feed, monke
 
 @pytest.mark.parametrize("once", [False, True])
 def test_processes_prepare_what_a_thread_prepares_and_leave_with_it(feed, once):
-    training_config = dataclasses.replace(feed.recipe.training, ask_once=once)
-    recipe = dataclasses.replace(feed.recipe, training=training_config)
-    teacher = Parrot(recipe.features)
-    by_thread, by_processes = (Feed(feed.split, recipe, teacher=teacher, workers=n) for n in (0, 2))
+    teacher = Parrot(feed.recipe.features)
+    said = training.ask_once(teacher, feed.split, feed.recipe.training)
+    taught = {"said": said} if once else {"teacher": teacher}
+    by_thread, by_processes = (Feed(feed.split, feed.recipe, workers=n, **taught) for n in (0, 2))
     already = set(multiprocessing.active_children())
     with by_thread.batches() as one, by_processes.batches() as other:
         for _ in range(len(feed.epoch(0)) + 1):
@@ -561,6 +570,26 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
     assert "divided by" not in (tiny_model / "README.md").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=r"inputs.teachers: \['tiny'\] then, \[\] now"):
         training.train(recipe, out=tmp_path / "taught", resume=True, **extras)
+
+
+def test_a_resumed_run_does_not_ask_its_teachers_again(
+    tiny_recipe, sample, tiny_model, tmp_path, monkeypatch
+):
+    recipe = Recipe.load(tiny_recipe, overrides=["training.ask_once=true", "training.epochs=1"])
+    out = tmp_path / "taught"
+    asked = []
+
+    def ask_once(*arguments):
+        asked.append(arguments)
+        return training.ask_once(*arguments)
+
+    monkeypatch.setattr(training.run, "ask_once", ask_once)
+    for resume in (False, True):
+        training.train(recipe, data=sample, out=out, teachers=[tiny_model], resume=resume)
+    assert len(asked) == 1
+    split = sc.load(sample, recipe.data, "training")
+    said = training.ask_once(training.ensemble([tiny_model], recipe), split, recipe.training)
+    np.testing.assert_array_equal(np.load(out / ".training" / "said.npy"), said)
 
 
 def test_a_recipe_brings_its_own_extras_and_teachers_where_they_are_at_hand(

@@ -82,8 +82,8 @@ class BatchMaker:
         Outputs that name the word itself, beside the labels; 0 for none.
     seed
         Of all that is random.
-    soft_targets
-        Probabilities of the labels for each recording, (clips, labels), in place of the right one.
+    said, teacher_weight
+        What teachers said of each recording, (clips, labels), and how much of its answer that is.
     """
 
     split: Split
@@ -96,7 +96,8 @@ class BatchMaker:
     label_smoothing: float = 0.0
     n_words: int = 0
     seed: int = 0
-    soft_targets: Array | None = None
+    said: Array | None = None
+    teacher_weight: float = 0.0
 
     def batch(self, indices: npt.NDArray[np.int64], epoch: int, *key: int) -> Prepared:
         """Augment the examples and compute their features; epoch and key seed what is random."""
@@ -120,9 +121,11 @@ class BatchMaker:
         config = self.features
         waveforms, targets = self.split.take(indices, rng)
         answers = self.answers(targets, self.split.words_of(indices), self.label_smoothing)
-        if self.soft_targets is not None:
+        if self.said is not None:
             recorded = indices >= 0  # the others are silence or forged
-            answers[recorded, : len(self.split.labels)] = self.soft_targets[indices[recorded]]
+            labels = answers[recorded, : len(self.split.labels)]
+            labels += np.float32(self.teacher_weight) * (self.said[indices[recorded]] - labels)
+            answers[recorded, : len(self.split.labels)] = labels
         if augment.mixup_probability:  # else it draws nothing: runs without it stay the same
             waveforms, answers = augmentation.mixup(
                 waveforms, answers, probability=augment.mixup_probability, rng=rng
@@ -171,12 +174,12 @@ class BatchMaker:
         smoothing: float = 0.0,
     ) -> Array:
         """One-hot label and one-hot word side by side, (n, labels + words), each smoothed."""
-        labels = _smooth(np.eye(len(self.split.labels), dtype=np.float32)[targets], smoothing)
+        labels = smooth(np.eye(len(self.split.labels), dtype=np.float32)[targets], smoothing)
         if not self.n_words:
             return labels
         # The last row, that of -1, has no one: a clip whose word nobody asks for.
         one_hot = np.eye(self.n_words + 1, self.n_words, dtype=np.float32)[words]
-        return np.concatenate([labels, _smooth(one_hot, smoothing)], axis=1)
+        return np.concatenate([labels, smooth(one_hot, smoothing)], axis=1)
 
     @contextlib.contextmanager
     def beside(
@@ -248,8 +251,11 @@ def comfortable(log_mels: Array) -> Array:
     return np.asarray(log_mels + np.clip(lacking, 0, MOST_DB), dtype=np.float32)
 
 
-def _smooth(one_hot: Array, share: float) -> Array:
-    """Give every class its part of a share of the probability (Szegedy et al. 2016)."""
+def smooth(one_hot: Array, share: float) -> Array:
+    """Give every class its part of a share of the probability, (n, classes).
+
+    Szegedy et al. 2016.
+    """
     return (1 - share) * one_hot + share * one_hot.mean(axis=1, keepdims=True)
 
 

@@ -20,7 +20,7 @@ from echoic.training.run import (
     compile_model,
     train,
 )
-from echoic.training.teachers import available_teachers, ensemble
+from echoic.training.teachers import ask_once, available_teachers, ensemble
 
 __all__ = [
     "Batch",
@@ -30,6 +30,7 @@ __all__ = [
     "Schedule",
     "TrainingConfig",
     "adjust_logits",
+    "ask_once",
     "available_teachers",
     "calibrate",
     "clip_accuracy",

@@ -7,9 +7,6 @@ and resumed hears exactly what the run that was left alone hears, however many p
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import logging
-import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,13 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from echoic import audio
 from echoic import speech_commands as sc
-from echoic.batches import BatchMaker, Prepared, heard_alone
+from echoic.batches import BatchMaker, Prepared
 from echoic.features import FeatureConfig
 from echoic.training.recipe import Recipe
-
-logger = logging.getLogger(__name__)
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Coefficients, (rows, clips * frames, n_mfcc); answers, (rows, clips, labels + words)."""
@@ -52,9 +46,9 @@ class Feed:
 
     A row of a batch is ``training.context`` clips played without a pause, so that a network learns
     to hear a word after another as well as after nothing. The answers are one-hot but for
-    ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`); a
-    ``teacher`` hears the same clips (`batches.heard_by`), or each recording once
-    (``training.ask_once``), and has a say of ``training.teacher_weight`` in the labels. Of
+    ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`);
+    ``training.teacher_weight`` of those in labels is what a ``teacher`` says to the same clip
+    (`batches.heard_by`), or what was ``said`` of its recording, (clips, labels) (`ask_once`). Of
     ``workers`` see `batches`, of ``folder`` `BatchMaker.beside`.
     """
 
@@ -64,13 +58,13 @@ class Feed:
         recipe: Recipe,
         *,
         teacher: Teacher | None = None,
+        said: npt.NDArray[np.float32] | None = None,
         workers: int = 0,
         folder: Path | None = None,
     ) -> None:
         self.split = split
         self.recipe = recipe
-        once = recipe.training.ask_once
-        self.teacher = None if once else teacher
+        self.teacher = teacher
         self.workers = workers
         self.folder = folder
         self.maker = BatchMaker(
@@ -84,33 +78,9 @@ class Feed:
             label_smoothing=recipe.training.label_smoothing,
             n_words=self.n_words,
             seed=recipe.training.seed,
+            said=said,
+            teacher_weight=recipe.training.teacher_weight,
         )
-        if teacher and once:
-            self.maker = dataclasses.replace(self.maker, soft_targets=self._ask(teacher))
-
-    def _ask(self, teacher: Teacher) -> npt.NDArray[np.float32]:
-        """Return the right answers to all recordings with the teacher's say in them."""
-        split, training = self.split, self.recipe.training
-        n, size = len(split.clips), training.batch_size
-        no_word = np.full(n, -1)
-        right = self.maker.answers(split.targets, no_word, training.label_smoothing)
-        right = right[:, : len(split.labels)]
-        said = np.empty_like(right)
-        begun = time.monotonic()
-        for start in range(0, n, size):
-            # Teachers expect whole batches: the last is filled up with clips from the beginning.
-            batch = np.arange(start, start + size) % n
-            waveforms = audio.to_float32(split.waveforms[batch])
-            heard = tuple(heard_alone(features, waveforms) for features in teacher.hears)
-            said[batch] = teacher(heard, right[batch])
-            if start == 0 and (minutes := (time.monotonic() - begun) * n / size / 60) > 1:
-                logger.warning(
-                    "The teachers are asked about %s recordings, once, for some %.0f minutes; then "
-                    "training begins.",
-                    f"{n:,}",
-                    minutes,
-                )
-        return right + np.float32(training.teacher_weight) * (said - right)
 
     def epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         """Draw an epoch's examples, cut into batches; what does not fill one is left over."""

@@ -23,9 +23,9 @@ from echoic import bundle as bundles
 from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.labels import SILENCE, UNKNOWN
-from echoic.training.feed import Feed
+from echoic.training.feed import Feed, Teacher
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import available_teachers, beyond_the_data, ensemble
+from echoic.training.teachers import ask_once, available_teachers, beyond_the_data, ensemble
 
 logger = logging.getLogger(__name__)
 
@@ -257,6 +257,16 @@ def _replace(path: Path, write: Callable[[Path], object], *, suffix: str = ".par
     partial.replace(path)
 
 
+def _said(
+    file: Path, teacher: Teacher, split: sc.Split, config: TrainingConfig
+) -> npt.NDArray[np.float32]:
+    """Return what a teacher says of each recording; a resumed run does not ask again."""
+    if not file.exists():
+        said = ask_once(teacher, split, config)
+        _replace(file, lambda partial: np.save(partial, said), suffix=".partial.npy")
+    return np.asarray(np.load(file))
+
+
 def _rank(figures: dict[str, float]) -> tuple[float, float]:
     return figures["val_accuracy"], -figures["val_loss"]
 
@@ -406,9 +416,13 @@ def train(
     validation = sc.load(data, recipe.data, "validation")
     if recipe.training.equal_priors:
         _warn_of_rare_words(split)
-    feed = Feed(split, recipe, teacher=ensemble(teachers, recipe), workers=workers, folder=work)
+    teacher = ensemble(teachers, recipe)
     if not resume:
         _begin_run(work, begin)
+    taught: dict[str, Any] = {"teacher": teacher}
+    if teacher and recipe.training.ask_once:
+        taught = {"said": _said(work / "said.npy", teacher, split, recipe.training)}
+    feed = Feed(split, recipe, **taught, workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
     beginning = _load_beginning(init) if init else None
     mean, variance = _statistics(feed, beginning, work / "statistics.json")

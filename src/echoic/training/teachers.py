@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from echoic import models
+from echoic import audio, batches, models
 from echoic.audio import SAMPLE_RATE
 from echoic.bundle import FILE, Bundle, card
 from echoic.bundle.card import BEYOND
 from echoic.labels import SILENCE, UNKNOWN
-from echoic.training.recipe import Recipe
+from echoic.speech_commands import Split
+from echoic.training.feed import Teacher
+from echoic.training.recipe import Recipe, TrainingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +145,32 @@ class Ensemble:
             for which, labels, teacher in self._teachers
         ]
         return np.mean(said, axis=0, dtype=np.float32)
+
+
+def ask_once(teacher: Teacher, split: Split, training: TrainingConfig) -> npt.NDArray[np.float32]:
+    """Ask what each recording is, as it is (`batches.heard_alone`): (clips, labels).
+
+    What slow teachers can afford: augmented anew, a clip is another one in every epoch.
+    """
+    n, size = len(split.clips), training.batch_size
+    right = np.eye(len(split.labels), dtype=np.float32)[split.targets]
+    right = batches.smooth(right, training.label_smoothing)
+    said = np.empty_like(right)
+    begun = time.monotonic()
+    for start in range(0, n, size):
+        # Teachers expect whole batches: the last is filled up with clips from the beginning.
+        batch = np.arange(start, start + size) % n
+        waveforms = audio.to_float32(split.waveforms[batch])
+        heard = tuple(batches.heard_alone(features, waveforms) for features in teacher.hears)
+        said[batch] = teacher(heard, right[batch])
+        if start == 0 and (minutes := (time.monotonic() - begun) * n / size / 60) > 1:
+            logger.warning(
+                "The teachers are asked about %s recordings, once, for some %.0f minutes; then "
+                "training begins.",
+                f"{n:,}",
+                minutes,
+            )
+    return said
 
 
 def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
