@@ -25,6 +25,7 @@ VERBS = (
     "explain",
     "memory",
     "train",
+    "answers",
     "evaluate",
     "tune",
     "export",
@@ -273,6 +274,18 @@ def test_tune_stores_what_it_chose(tiny_copy, sample):
     stored = json.loads((tiny_copy / "echoic.json").read_text())["decoder"]
     assert stored == report["chosen"]["decoder"]
     assert "chosen" in echoic(*arguments).stdout
+
+
+def test_answers_are_written_down_for_those_who_learn(tiny_model, sample, tmp_path):
+    done = echoic("answers", tiny_model, "--data", sample, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    file, told = done.stdout.strip().split(": ")
+    assert (tmp_path / file).is_file()
+    assert file == f"{tiny_model.name}.npz"
+    assert re.fullmatch(r"answers to \d+ recordings", told)
+    elsewhere = echoic("answers", tiny_model, "--data", sample, "--out", tmp_path / "answers.csv")
+    assert elsewhere.returncode == 1
+    assert "Expected a file to write that ends with .npz" in elsewhere.stderr
 
 
 def test_explain_draws_the_memory(tiny_model, sample, tmp_path):

@@ -212,6 +212,10 @@ def test_the_second_task_names_the_word(feed):
     assert [feed.split.labels[i] for i in labels.argmax(axis=1)[2:]] == ["_silence_", "_unknown_"]
 
 
+def ensemble(models, recipe):
+    return training.Ensemble(training.load_teachers(models, recipe), recipe)
+
+
 class Parrot:
     """A teacher that says the same of every clip, and remembers what it heard and was told."""
 
@@ -254,7 +258,9 @@ def test_a_teacher_that_is_asked_once_hears_each_recording_as_it_is(feed, caplog
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     said = training.ask_once(teacher, split, training_config)
     monkeypatch.undo()
-    assert f"about {len(split.clips):,} recordings, once, for some 7 minutes" in caplog.text
+    assert f"of {len(split.clips):,} recordings is to the teachers: asked once, for some 7" in (
+        caplog.text
+    )
     np.testing.assert_array_equal(said, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (len(said), 1)))
 
     assert {len(told) for told in teacher.told} == {64}
@@ -572,24 +578,122 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
         training.train(recipe, out=tmp_path / "taught", resume=True, **extras)
 
 
+@pytest.fixture(scope="module")
+def answers_file(tiny_model, sample, tmp_path_factory):
+    """What the tiny model says to the recordings of the sample, in a file."""
+    file = tmp_path_factory.mktemp("models") / "talker.npz"
+    training.keep_answers(tiny_model, data=sample, out=file)
+    return file
+
+
+@pytest.fixture
+def once(tiny_recipe):
+    return Recipe.load(tiny_recipe, overrides=["training.ask_once=true", "training.epochs=1"])
+
+
 def test_a_resumed_run_does_not_ask_its_teachers_again(
-    tiny_recipe, sample, tiny_model, tmp_path, monkeypatch
+    once, sample, tiny_model, tmp_path, monkeypatch
 ):
-    recipe = Recipe.load(tiny_recipe, overrides=["training.ask_once=true", "training.epochs=1"])
     out = tmp_path / "taught"
     asked = []
 
-    def ask_once(*arguments):
+    def said_once(*arguments):
         asked.append(arguments)
-        return training.ask_once(*arguments)
+        return training.said_once(*arguments)
 
-    monkeypatch.setattr(training.run, "ask_once", ask_once)
+    monkeypatch.setattr(training.run, "said_once", said_once)
     for resume in (False, True):
-        training.train(recipe, data=sample, out=out, teachers=[tiny_model], resume=resume)
+        training.train(once, data=sample, out=out, teachers=[tiny_model], resume=resume)
     assert len(asked) == 1
-    split = sc.load(sample, recipe.data, "training")
-    said = training.ask_once(training.ensemble([tiny_model], recipe), split, recipe.training)
+    split = sc.load(sample, once.data, "training")
+    said = training.ask_once(ensemble([tiny_model], once), split, once.training)
     np.testing.assert_array_equal(np.load(out / ".training" / "said.npy"), said)
+
+
+def test_kept_answers_are_what_the_model_says(answers_file, tiny_model, once, sample):
+    split = sc.load(sample, once.data, "training")
+    by_model, by_file = (
+        training.said_once(training.load_teachers([teacher], once), split, once)
+        for teacher in (tiny_model, answers_file)
+    )
+    np.testing.assert_allclose(by_file, by_model, atol=1e-5)
+    assert by_model.argmax(axis=1).std() > 0
+
+
+def test_a_run_learns_from_answers_where_the_model_is_not(answers_file, once, sample, tmp_path):
+    model = training.train(once, data=sample, out=tmp_path / "taught", teachers=[answers_file])
+    assert model.content["training"]["teachers"] == ["talker"]
+    assert "taught by talker: 70% of each target is its answer to the recording as it is" in (
+        (model.path / "README.md").read_text("utf-8")
+    )
+
+
+def test_teachers_who_cannot_tell_are_not_counted(tiny_model, answers_file, once, sample, caplog):
+    split = sc.load(sample, once.data, "training")
+    kept = training.Answers.load(answers_file)
+    few = kept.recordings[::2]
+    said = np.zeros((len(few), len(kept.labels)), np.float32)
+    said[:, 0] = 1
+    silent = training.Answers("silent", kept.labels, (), few, said)
+    by_model = training.said_once([Bundle.load(tiny_model)], split, once)
+    asked = np.isin([clip.name for clip in split.clips], few)
+    assert 0 < asked.sum() < len(asked)
+
+    both = training.said_once([Bundle.load(tiny_model), silent], split, once)
+    np.testing.assert_array_equal(both[~asked], by_model[~asked])
+    np.testing.assert_allclose(both[asked], (by_model[asked] + np.eye(4)[0]) / 2, atol=1e-6)
+    told = (~asked).sum()
+    assert caplog.messages == [
+        f"Teacher silent tells nothing of {told:,} of the {len(asked):,} recordings: what others "
+        "say counts."
+    ]
+    alone = training.said_once([silent], split, once)
+    assert (alone[asked] == np.eye(4)[0]).all()
+    assert alone[~asked].argmax(axis=1).tolist() == split.targets[~asked].tolist()
+
+
+def test_answers_are_found_by_name_and_come_back_as_they_were(answers_file, monkeypatch, tmp_path):
+    kept = training.Answers.load(answers_file)
+    changed = dataclasses.replace(kept, beyond_the_data=("whisper",))
+    (tmp_path / "models").mkdir()
+    changed.save(tmp_path / "models" / "other.npz")
+    monkeypatch.chdir(tmp_path)
+    for name in ("other", "other.npz", tmp_path / "models" / "other"):
+        found = teachers_module.find_teacher(name)
+        assert (found.name, found.labels) == ("other", kept.labels)
+        np.testing.assert_array_equal(found.recordings, kept.recordings)
+        np.testing.assert_array_equal(found.said, kept.said)
+        assert teachers_module.beyond_the_data([found], None) == ["whisper"]
+
+
+def test_answers_cannot_be_asked_about_other_clips(answers_file, tiny_recipe, once, caplog):
+    name = answers_file.as_posix()
+    recipe = Recipe.load(tiny_recipe, overrides=[f'training.teachers=["{name}"]'])
+    with pytest.raises(ValueError, match="of teacher talker there are only answers to recordings"):
+        training.load_teachers([answers_file], recipe)
+    assert training.available_teachers(recipe) == []
+    assert caplog.messages == [
+        f"Training without the teacher {name}: there are only its answers to recordings as they "
+        "are (training.ask_once)."
+    ]
+    asking = Recipe.load(
+        tiny_recipe, overrides=[f'training.teachers=["{name}"]', "training.ask_once=true"]
+    )
+    assert training.available_teachers(asking) == [name]
+
+
+def test_answers_are_kept_in_their_own_kind_of_file(tiny_model, sample, tmp_path):
+    with pytest.raises(ValueError, match=r"ends with \.npz, received .*answers\.csv"):
+        training.keep_answers(tiny_model, data=sample, out=tmp_path / "answers.csv")
+    for content in (b"", b"no archive"):
+        (tmp_path / "broken.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"Expected .*broken\.npz to hold answers"):
+            training.Answers.load(tmp_path / "broken.npz")
+    np.savez(tmp_path / "other.npz", x=1)
+    with pytest.raises(ValueError, match=r"Expected .*other\.npz to hold answers"):
+        training.Answers.load(tmp_path / "other.npz")
+    with pytest.raises(FileNotFoundError):
+        training.Answers.load(tmp_path / "none.npz")
 
 
 def test_a_recipe_brings_its_own_extras_and_teachers_where_they_are_at_hand(
@@ -660,7 +764,10 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
 
 
 def test_what_is_known_beyond_the_data_is_told_of_students_too(tiny_model):
-    beyond = teachers_module.beyond_the_data
+    def beyond(teachers, init):
+        found = [teachers_module.find_teacher(teacher) for teacher in teachers]
+        return teachers_module.beyond_the_data(found, init)
+
     embedding = ["speech_embedding"]
     assert beyond([], "somewhere/speech_embedding.keras") == embedding
     assert beyond([], "somewhere/whisper.keras") == ["whisper"]
@@ -836,14 +943,13 @@ def test_a_run_cannot_begin_with_a_network_of_another_kind(
 def test_the_mean_of_the_teachers_is_what_each_says_to_a_clip(tiny_model, tiny_recipe, sample):
     recipe = Recipe.load(tiny_recipe)
     bundle = Bundle.load(tiny_model)
-    ask = training.ensemble([tiny_model, tiny_model], recipe)
+    ask = ensemble([tiny_model, tiny_model], recipe)
     assert ask.hears == (bundle.features,)
     waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms
     answers = np.zeros((len(waveforms), len(bundle.labels)), np.float32)
     said = ask((features.mfcc(waveforms, bundle.features),), answers)
     assert said.dtype == np.float32
     np.testing.assert_allclose(said, Recognizer(bundle).probabilities(waveforms), atol=1e-3)
-    assert training.ensemble([], recipe) is None
 
 
 def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
@@ -861,9 +967,7 @@ def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
     waveforms = sc.load(sample, recipe.data, "validation").examples().waveforms
     heard = (features.mfcc(waveforms, bundle.features),)
     answers = np.zeros((len(waveforms), len(bundle.labels)), np.float32)
-    before, after = (
-        training.ensemble([m], recipe)(heard, answers) for m in (tiny_model, tiny_copy)
-    )
+    before, after = (ensemble([m], recipe)(heard, answers) for m in (tiny_model, tiny_copy))
     np.testing.assert_allclose(after, before, atol=1e-5)
     alone = softmax(models.answer(network.predict(heard[0], verbose=0)), axis=1)
     assert np.abs(alone - before).max() > 0.05  # the priors do matter
@@ -872,7 +976,7 @@ def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
 def test_a_teacher_of_other_labels_is_refused(tiny_model, tiny_recipe):
     recipe = Recipe.load(tiny_recipe, overrides=["data.vocabulary=up,down"])
     with pytest.raises(ValueError, match="Expected teacher tiny to know a word of the recipe"):
-        training.ensemble([tiny_model], recipe)
+        training.load_teachers([tiny_model], recipe)
 
 
 def test_who_has_a_word_for_everything_cannot_teach_what_is_none(tiny_copy, tiny_recipe):
@@ -880,9 +984,9 @@ def test_who_has_a_word_for_everything_cannot_teach_what_is_none(tiny_copy, tiny
     model["labels"] = ["bed", "cat", "no", "yes"]
     (tiny_copy / "echoic.json").write_text(json.dumps(model), encoding="utf-8")
     with pytest.raises(ValueError, match="and _silence_ and _unknown_ as it does"):
-        training.ensemble([tiny_copy], Recipe.load(tiny_recipe))
+        training.load_teachers([tiny_copy], Recipe.load(tiny_recipe))
     words = Recipe.load(tiny_recipe, overrides=["data.vocabulary=35"])
-    assert training.ensemble([tiny_copy], words) is not None
+    assert [teacher.path for teacher in training.load_teachers([tiny_copy], words)] == [tiny_copy]
 
 
 FEW = ("_silence_", "_unknown_", "yes")
@@ -919,7 +1023,7 @@ def test_a_model_of_more_words_learns_from_one_of_fewer(tiny_recipe, tiny_model,
     recipe = Recipe.load(tiny_recipe, overrides=["data.vocabulary=yes,no,bed", "training.epochs=1"])
     split = sc.load(sample, recipe.data, "training")
     alone = Feed(split, recipe)
-    taught = Feed(split, recipe, teacher=training.ensemble([tiny_model], recipe))
+    taught = Feed(split, recipe, teacher=ensemble([tiny_model], recipe))
     indices = alone.epoch(0)[0]
     (_, hard), (_, soft) = (feed.batch(indices, 0, 0) for feed in (alone, taught))
     labels, bed = list(split.labels), split.labels.index("bed")
@@ -947,7 +1051,7 @@ def test_a_teacher_may_hear_other_features_than_its_student(tiny_recipe, tiny_mo
     )
     split = sc.load(sample, recipe.data, "training")
     alone = Feed(split, recipe)
-    taught = Feed(split, recipe, teacher=training.ensemble([tiny_model], recipe))
+    taught = Feed(split, recipe, teacher=ensemble([tiny_model], recipe))
     everything, _ = split.take(np.arange(len(split.clips)), np.random.default_rng(0))
     levels = features.log_mel(everything, Bundle.load(tiny_model).features).max(axis=(1, 2))
     indices = np.flatnonzero(levels > batches.COMFORTABLE_DB)[:16]  # loud enough

@@ -445,7 +445,7 @@ def train(
         list[str] | None,
         typer.Option(
             "--teacher",
-            help="A model whose answers are learned as well.",
+            help="A model, or a file of its answers, to learn from as well.",
             show_default="the recipe's",
         ),
     ] = None,
@@ -518,6 +518,27 @@ def train(
         print(f"It also heard {', '.join(how['extra'])}.")
     if how["teachers"]:
         print(f"It also learned from {', '.join(how['teachers'])}.")
+
+
+@app.command()
+def answers(
+    model: ModelArgument = None,
+    out: Annotated[Path | None, typer.Option(help="The file.", show_default="MODEL.npz")] = None,
+    data: Annotated[Path, typer.Option(help="A data set; its training side is heard.")] = DATA,
+    extra: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another data set, heard as well.", show_default="the recipe's"),
+    ] = None,
+) -> None:
+    """Write down what a model says to each recording, to teach where it is not."""
+    _import_tensorflow()
+    from echoic import training
+    from echoic.bundle import Bundle
+
+    bundle = Bundle.load(model)
+    target = out or Path(f"{bundle.name}.npz")
+    kept = training.keep_answers(bundle.path, data=data, out=target, extra=extra)
+    print(f"{target}: answers to {len(kept.recordings):,} recordings")
 
 
 @app.command()

@@ -330,10 +330,15 @@ def _roots() -> list[Path]:
     return [Path("models"), package / "pretrained", package.parents[1] / "models"]
 
 
+def find(file: str | Path) -> Path | None:
+    """Return a file that is at this path or, seen from there, where models are; else None."""
+    paths = (Path(file), *(root / file for root in _roots()))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _locate(model: str | Path) -> Path:
-    for path in (Path(model), *(root / model for root in _roots())):
-        if (path / FILE).is_file():
-            return path
+    if (file := find(Path(model) / FILE)) is not None:
+        return file.parent
     raise FileNotFoundError(
         f"No model {str(model)!r}: expected a folder with {FILE} in it, or one of "
         f"{', '.join(available()) or 'models/ (which is empty)'}. Train one with 'echoic train'."
@@ -358,6 +363,7 @@ __all__ = [
     "add_graphs",
     "available",
     "chirp",
+    "find",
     "fingerprint",
     "load_keras",
     "record",

@@ -3,11 +3,13 @@
 recipe.py   Recipe     frozen dataclasses, from TOML; unknown keys are errors
 feed.py     Feed       batches for every epoch, prepared beside the training
 teachers.py            what other models say to the same clips
+answers.py  Answers    what one said of each recording, kept in a file
 allocator.py           freed memory that is kept for the next batch
 run.py      train()    fit, checkpoints, the best weights, a bundle
 """
 
 from echoic.training.allocator import keep_memory
+from echoic.training.answers import Answers
 from echoic.training.feed import Batch, Feed
 from echoic.training.recipe import Recipe, TrainingConfig, recipe_names
 from echoic.training.run import (
@@ -18,12 +20,21 @@ from echoic.training.run import (
     clip_accuracy,
     clip_loss,
     compile_model,
+    keep_answers,
     train,
 )
-from echoic.training.teachers import ask_once, available_teachers, ensemble
+from echoic.training.teachers import (
+    Ensemble,
+    ask_once,
+    available_teachers,
+    load_teachers,
+    said_once,
+)
 
 __all__ = [
+    "Answers",
     "Batch",
+    "Ensemble",
     "Feed",
     "Progress",
     "Recipe",
@@ -36,8 +47,10 @@ __all__ = [
     "clip_accuracy",
     "clip_loss",
     "compile_model",
-    "ensemble",
+    "keep_answers",
     "keep_memory",
+    "load_teachers",
     "recipe_names",
+    "said_once",
     "train",
 ]

@@ -45,9 +45,9 @@ class TrainingConfig:
         Weight of a second task in training alone: to name the word itself, where the labels call
         many words ``_unknown_``. What tells words apart helps to tell that one is none of them.
     teachers
-        Models whose answers are learned beside the true ones (Hinton et al. 2015): they tell how
-        much a clip is like each of the words. Those that are not here, or that know none of the
-        words, are left out: see `available_teachers`.
+        Models, or files of a model's `Answers`, that are learned from beside the true answers
+        (Hinton et al. 2015): they tell how much a clip is like each of the words. Those that are
+        not here, or that know none of the words, are left out: see `available_teachers`.
     teacher_weight
         Part of each answer that is what the teachers say, on the mean, to the same clip.
     ask_once

@@ -23,9 +23,18 @@ from echoic import bundle as bundles
 from echoic import evaluation, export, models, plots
 from echoic import speech_commands as sc
 from echoic.labels import SILENCE, UNKNOWN
-from echoic.training.feed import Feed, Teacher
+from echoic.training.answers import SUFFIX, Answers
+from echoic.training.feed import Feed
 from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import ask_once, available_teachers, beyond_the_data, ensemble
+from echoic.training.teachers import (
+    Ensemble,
+    Model,
+    ask_once,
+    available_teachers,
+    beyond_the_data,
+    load_teachers,
+    said_once,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -258,13 +267,18 @@ def _replace(path: Path, write: Callable[[Path], object], *, suffix: str = ".par
 
 
 def _said(
-    file: Path, teacher: Teacher, split: sc.Split, config: TrainingConfig
+    file: Path, teachers: Sequence[Model], split: sc.Split, recipe: Recipe
 ) -> npt.NDArray[np.float32]:
-    """Return what a teacher says of each recording; a resumed run does not ask again."""
+    """Return what teachers say of each recording; a resumed run does not ask again."""
     if not file.exists():
-        said = ask_once(teacher, split, config)
+        said = said_once(teachers, split, recipe)
         _replace(file, lambda partial: np.save(partial, said), suffix=".partial.npy")
     return np.asarray(np.load(file))
+
+
+def _name_of(teacher: Model) -> str:
+    """Return the name of its folder, or of the file of its answers."""
+    return teacher.name if isinstance(teacher, Answers) else teacher.path.resolve().name
 
 
 def _rank(figures: dict[str, float]) -> tuple[float, float]:
@@ -375,8 +389,8 @@ def train(
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
         ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
-        teacher, or one that cannot teach (`ensemble`); or there is no ``init``, or it has no layer
-        alike.
+        teacher, or one that cannot teach (`load_teachers`); or there is no ``init``, or it has no
+        layer alike.
     ChildProcessError
         One of the ``workers`` ended.
     DataError
@@ -386,9 +400,10 @@ def train(
     work = out / ".training"
     extra = _available_extras(data, recipe) if extra is None else extra
     teachers = available_teachers(recipe) if teachers is None else teachers
+    taught_by = load_teachers(teachers, recipe)
     inputs = {
         "extra": [Path(folder).resolve().name for folder in extra],
-        "teachers": [bundles.Bundle.load(model).path.resolve().name for model in teachers],
+        "teachers": [_name_of(teacher) for teacher in taught_by],
         "init": _beginning(init).name if init else None,
     }
     for row in recipe.model.layers if not init else ():
@@ -416,12 +431,13 @@ def train(
     validation = sc.load(data, recipe.data, "validation")
     if recipe.training.equal_priors:
         _warn_of_rare_words(split)
-    teacher = ensemble(teachers, recipe)
     if not resume:
         _begin_run(work, begin)
-    taught: dict[str, Any] = {"teacher": teacher}
-    if teacher and recipe.training.ask_once:
-        taught = {"said": _said(work / "said.npy", teacher, split, recipe.training)}
+    taught: dict[str, Any] = {}
+    if taught_by and recipe.training.ask_once:
+        taught["said"] = _said(work / "said.npy", taught_by, split, recipe)
+    elif networks := [teacher for teacher in taught_by if isinstance(teacher, bundles.Bundle)]:
+        taught["teacher"] = Ensemble(networks, recipe)
     feed = Feed(split, recipe, **taught, workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
     beginning = _load_beginning(init) if init else None
@@ -487,7 +503,7 @@ def train(
             "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": files_sha256,
             **inputs,
-            "beyond_the_data": beyond_the_data(teachers, init),
+            "beyond_the_data": beyond_the_data(taught_by, init),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
             "logit_adjustment": None if adjustment is None else adjustment.tolist(),
@@ -501,6 +517,48 @@ def train(
     picture = plots.history(curves, title=out.name)
     plots.save(picture, out / "history.png", colors=plots.CARD_COLORS)
     return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
+
+
+def keep_answers(
+    model: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path,
+    extra: Sequence[str | Path] | None = None,
+) -> Answers:
+    """Write down what a model says to each recording that trainings hear, to teach without it.
+
+    Parameters
+    ----------
+    model
+        The model.
+    data, extra
+        As for `train`, of the model's own recipe.
+    out
+        The file, ``NAME.npz``: what ``teachers`` of `train` may name where ``training.ask_once``.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such model.
+    ValueError
+        ``out`` does not end with ``.npz``.
+    DataError
+        See `speech_commands.load`.
+    """
+    out = Path(out)
+    if out.suffix != SUFFIX:
+        raise ValueError(f"Expected a file to write that ends with {SUFFIX}, received {out}.")
+    bundle = bundles.Bundle.load(model)
+    recipe = Recipe.from_dict(bundle.content["recipe"])
+    extra = _available_extras(data, recipe) if extra is None else extra
+    split = sc.load(data, recipe.data, "training", extra=extra)
+    said = ask_once(Ensemble([bundle], recipe), split, recipe.training)
+    beyond = tuple(bundles.card.beyond_the_data(bundle.content))
+    answers = Answers.of(split, said, name=out.stem, beyond_the_data=beyond)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _replace(out, answers.save, suffix=f".partial{SUFFIX}")
+    return answers
 
 
 def _warn_of_rare_words(split: sc.Split) -> None:

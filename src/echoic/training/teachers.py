@@ -13,14 +13,36 @@ from scipy.special import softmax
 
 from echoic import audio, batches, models
 from echoic.audio import SAMPLE_RATE
-from echoic.bundle import FILE, Bundle, card
+from echoic.bundle import FILE, Bundle, card, find
 from echoic.bundle.card import BEYOND
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.speech_commands import Split
+from echoic.training.answers import SUFFIX, Answers
 from echoic.training.feed import Teacher
 from echoic.training.recipe import Recipe, TrainingConfig
 
 logger = logging.getLogger(__name__)
+
+
+Model = Bundle | Answers
+"""What teaches: a model, which can be asked anything, or what one said of recordings."""
+
+
+def find_teacher(name: str | Path) -> Model:
+    """Load a model, or the file of its answers: a path, or a name in ``models/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is neither.
+    BundleError, ValueError
+        It is damaged.
+    """
+    file = Path(name)
+    found = find(file if file.suffix == SUFFIX else file.with_name(f"{file.name}{SUFFIX}"))
+    if found is not None:
+        return Answers.load(found)
+    return Bundle.load(name)
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
@@ -32,29 +54,61 @@ def available_teachers(recipe: Recipe) -> list[str]:
     found = []
     for name in recipe.training.teachers:
         try:
-            bundle = Bundle.load(name)
+            teacher = find_teacher(name)
         except FileNotFoundError:
             logger.warning("Training without the teacher %s: there is no such model.", name)
             continue
-        if _can_teach(bundle, recipe):
-            found.append(name)
-        else:
+        if not _can_teach(teacher, recipe):
             logger.warning(
                 "Training without the teacher %s: it knows none of the words, or has no %s.",
                 name,
                 UNKNOWN,
             )
+        elif isinstance(teacher, Answers) and not recipe.training.ask_once:
+            logger.warning(
+                "Training without the teacher %s: there are only its answers to recordings as "
+                "they are (training.ask_once).",
+                name,
+            )
+        else:
+            found.append(name)
     return found
 
 
-def _can_teach(bundle: Bundle, recipe: Recipe) -> bool:
+def _can_teach(teacher: Model, recipe: Recipe) -> bool:
     """Whether it knows a word of the recipe's, and also when nobody says one of them."""
     no_word, labels = {SILENCE, UNKNOWN}, set(recipe.data.labels)
-    both = labels & set(bundle.labels)
+    both = labels & set(teacher.labels)
     return bool(both - no_word) and labels & no_word <= both
 
 
-def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> list[str]:
+def load_teachers(teachers: Sequence[str | Path], recipe: Recipe) -> list[Model]:
+    """Load teachers for a recipe.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such model.
+    ValueError
+        A model knows none of the recipe's words, or has no ``_unknown_``; or there are only its
+        answers, and the recipe asks about clips (``training.ask_once`` is off).
+    """
+    models = [find_teacher(teacher) for teacher in teachers]
+    for model in models:
+        if not _can_teach(model, recipe):
+            raise ValueError(
+                f"Expected teacher {model.name} to know a word of the recipe, and {SILENCE} and "
+                f"{UNKNOWN} as it does: {recipe.data.labels}; received {model.labels}."
+            )
+        if isinstance(model, Answers) and not recipe.training.ask_once:
+            raise ValueError(
+                f"Expected training.ask_once, for of teacher {model.name} there are only answers "
+                "to recordings as they are; received training.ask_once = false."
+            )
+    return models
+
+
+def beyond_the_data(teachers: Sequence[Model], init: str | Path | None) -> list[str]:
     """From whom a run knows what its data never told, so that its card has to say so.
 
     Names of `BEYOND`: where it begins with one of them, or with a model that did, or learns from
@@ -65,13 +119,16 @@ def beyond_the_data(teachers: Sequence[str | Path], init: str | Path | None) -> 
     if init is not None:
         file = Path(init)
         if file.suffix != ".keras":
-            models_before.append(init)
+            models_before.append(Bundle.load(init))
         elif file.stem in BEYOND:
             found.add(file.stem)
         elif file.with_name(FILE).is_file():  # the network of a model, which tells
-            models_before.append(file.parent)
+            models_before.append(Bundle.load(file.parent))
     for model in models_before:
-        found.update(card.beyond_the_data(Bundle.load(model).content))
+        if isinstance(model, Answers):
+            found.update(model.beyond_the_data)
+        else:
+            found.update(card.beyond_the_data(model.content))
     return sorted(found)
 
 
@@ -153,8 +210,7 @@ def ask_once(teacher: Teacher, split: Split, training: TrainingConfig) -> npt.ND
     What slow teachers can afford: augmented anew, a clip is another one in every epoch.
     """
     n, size = len(split.clips), training.batch_size
-    right = np.eye(len(split.labels), dtype=np.float32)[split.targets]
-    right = batches.smooth(right, training.label_smoothing)
+    right = _right(split, training)
     said = np.empty_like(right)
     begun = time.monotonic()
     for start in range(0, n, size):
@@ -165,32 +221,42 @@ def ask_once(teacher: Teacher, split: Split, training: TrainingConfig) -> npt.ND
         said[batch] = teacher(heard, right[batch])
         if start == 0 and (minutes := (time.monotonic() - begun) * n / size / 60) > 1:
             logger.warning(
-                "The teachers are asked about %s recordings, once, for some %.0f minutes; then "
-                "training begins.",
+                "What each of %s recordings is to the teachers: asked once, for some %.0f minutes.",
                 f"{n:,}",
                 minutes,
             )
     return said
 
 
-def ensemble(teachers: Sequence[str | Path], recipe: Recipe) -> Ensemble | None:
-    """Make one teacher of models; None of none.
+def said_once(teachers: Sequence[Model], split: Split, recipe: Recipe) -> npt.NDArray[np.float32]:
+    """Return what teachers say of each recording as it is: probabilities, (clips, labels).
 
-    Raises
-    ------
-    FileNotFoundError
-        There is no such model.
-    ValueError
-        A model knows none of the recipe's words, or has no ``_unknown_``.
+    It is the mean of those that can tell; where none can, the right answer.
     """
-    bundles = [Bundle.load(teacher) for teacher in teachers]
-    for bundle in bundles:
-        if not _can_teach(bundle, recipe):
-            raise ValueError(
-                f"Expected teacher {bundle.name} to know a word of the recipe, and {SILENCE} and "
-                f"{UNKNOWN} as it does: {recipe.data.labels}; received {bundle.labels}."
-            )
-    return Ensemble(bundles, recipe) if bundles else None
+    right = _right(split, recipe.training)
+    total, told = np.zeros_like(right), np.zeros((len(right), 1), dtype=np.float32)
+    if networks := [teacher for teacher in teachers if isinstance(teacher, Bundle)]:
+        total += len(networks) * ask_once(Ensemble(networks, recipe), split, recipe.training)
+        told += len(networks)
+    for kept in teachers:
+        if isinstance(kept, Answers):
+            said, known = kept.about(split)
+            said = in_words_of(split.labels, kept.labels, said, right)
+            total += known[:, None] * said
+            told += known[:, None]
+            if not known.all():
+                logger.warning(
+                    "Teacher %s tells nothing of %s of the %s recordings: what others say counts.",
+                    kept.name,
+                    f"{np.count_nonzero(~known):,}",
+                    f"{len(known):,}",
+                )
+    return np.where(told, total / np.maximum(told, 1), right)
+
+
+def _right(split: Split, training: TrainingConfig) -> npt.NDArray[np.float32]:
+    one_hot = np.eye(len(split.labels), dtype=np.float32)[split.targets]
+    return batches.smooth(one_hot, training.label_smoothing)
 
 
 def _teacher(
