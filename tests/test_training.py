@@ -664,6 +664,12 @@ def test_answers_are_found_by_name_and_come_back_as_they_were(answers_file, monk
         np.testing.assert_array_equal(found.recordings, kept.recordings)
         np.testing.assert_array_equal(found.said, kept.said)
         assert teachers_module.beyond_the_data([found], None) == ["whisper"]
+    # A model that is here can be asked more.
+    changed.save(tmp_path / "gru-12.npz")
+    assert isinstance(teachers_module.find_teacher("gru-12"), Bundle)
+    assert isinstance(teachers_module.find_teacher("gru-12.npz"), training.Answers)
+    with pytest.raises(FileNotFoundError, match="No model 'nobody'"):
+        teachers_module.find_teacher("nobody")
 
 
 def test_answers_cannot_be_asked_about_other_clips(answers_file, tiny_recipe, once, caplog):

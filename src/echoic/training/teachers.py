@@ -23,13 +23,12 @@ from echoic.training.recipe import Recipe, TrainingConfig
 
 logger = logging.getLogger(__name__)
 
-
 Model = Bundle | Answers
 """What teaches: a model, which can be asked anything, or what one said of recordings."""
 
 
 def find_teacher(name: str | Path) -> Model:
-    """Load a model, or the file of its answers: a path, or a name in ``models/``.
+    """Load a model or, where it is not, the file of its answers: a path, or a name in ``models/``.
 
     Raises
     ------
@@ -38,11 +37,14 @@ def find_teacher(name: str | Path) -> Model:
     BundleError, ValueError
         It is damaged.
     """
-    file = Path(name)
-    found = find(file if file.suffix == SUFFIX else file.with_name(f"{file.name}{SUFFIX}"))
-    if found is not None:
-        return Answers.load(found)
-    return Bundle.load(name)
+    if Path(name).suffix == SUFFIX:
+        return Answers.load(find(name) or Path(name))
+    try:
+        return Bundle.load(name)
+    except FileNotFoundError:
+        if (kept := find(f"{name}{SUFFIX}")) is None:
+            raise
+        return Answers.load(kept)
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
@@ -93,19 +95,19 @@ def load_teachers(teachers: Sequence[str | Path], recipe: Recipe) -> list[Model]
         A model knows none of the recipe's words, or has no ``_unknown_``; or there are only its
         answers, and the recipe asks about clips (``training.ask_once`` is off).
     """
-    models = [find_teacher(teacher) for teacher in teachers]
-    for model in models:
-        if not _can_teach(model, recipe):
+    found = [find_teacher(name) for name in teachers]
+    for teacher in found:
+        if not _can_teach(teacher, recipe):
             raise ValueError(
-                f"Expected teacher {model.name} to know a word of the recipe, and {SILENCE} and "
-                f"{UNKNOWN} as it does: {recipe.data.labels}; received {model.labels}."
+                f"Expected teacher {teacher.name} to know a word of the recipe, and {SILENCE} and "
+                f"{UNKNOWN} as it does: {recipe.data.labels}; received {teacher.labels}."
             )
-        if isinstance(model, Answers) and not recipe.training.ask_once:
+        if isinstance(teacher, Answers) and not recipe.training.ask_once:
             raise ValueError(
-                f"Expected training.ask_once, for of teacher {model.name} there are only answers "
+                f"Expected training.ask_once, for of teacher {teacher.name} there are only answers "
                 "to recordings as they are; received training.ask_once = false."
             )
-    return models
+    return found
 
 
 def beyond_the_data(teachers: Sequence[Model], init: str | Path | None) -> list[str]:
