@@ -597,11 +597,11 @@ def test_a_resumed_run_does_not_ask_its_teachers_again(
     out = tmp_path / "taught"
     asked = []
 
-    def said_once(*arguments):
+    def ask_once(*arguments):
         asked.append(arguments)
-        return training.said_once(*arguments)
+        return training.ask_once(*arguments)
 
-    monkeypatch.setattr(training.run, "said_once", said_once)
+    monkeypatch.setattr(teachers_module, "ask_once", ask_once)
     for resume in (False, True):
         training.train(once, data=sample, out=out, teachers=[tiny_model], resume=resume)
     assert len(asked) == 1
@@ -613,8 +613,7 @@ def test_a_resumed_run_does_not_ask_its_teachers_again(
 def test_kept_answers_are_what_the_model_says(answers_file, tiny_model, once, sample):
     split = sc.load(sample, once.data, "training")
     by_model, by_file = (
-        training.said_once(training.load_teachers([teacher], once), split, once)
-        for teacher in (tiny_model, answers_file)
+        ensemble([teacher], once).said_once(split) for teacher in (tiny_model, answers_file)
     )
     np.testing.assert_allclose(by_file, by_model, atol=1e-5)
     assert by_model.argmax(axis=1).std() > 0
@@ -635,11 +634,11 @@ def test_teachers_who_cannot_tell_are_not_counted(tiny_model, answers_file, once
     said = np.zeros((len(few), len(kept.labels)), np.float32)
     said[:, 0] = 1
     silent = training.Answers("silent", kept.labels, (), few, said)
-    by_model = training.said_once([Bundle.load(tiny_model)], split, once)
+    by_model = training.Ensemble([Bundle.load(tiny_model)], once).said_once(split)
     asked = np.isin([clip.name for clip in split.clips], few)
     assert 0 < asked.sum() < len(asked)
 
-    both = training.said_once([Bundle.load(tiny_model), silent], split, once)
+    both = training.Ensemble([Bundle.load(tiny_model), silent], once).said_once(split)
     np.testing.assert_array_equal(both[~asked], by_model[~asked])
     np.testing.assert_allclose(both[asked], (by_model[asked] + np.eye(4)[0]) / 2, atol=1e-6)
     told = (~asked).sum()
@@ -647,7 +646,7 @@ def test_teachers_who_cannot_tell_are_not_counted(tiny_model, answers_file, once
         f"Teacher silent tells nothing of {told:,} of the {len(asked):,} recordings: what others "
         "say counts."
     ]
-    alone = training.said_once([silent], split, once)
+    alone = training.Ensemble([silent], once).said_once(split)
     assert (alone[asked] == np.eye(4)[0]).all()
     assert alone[~asked].argmax(axis=1).tolist() == split.targets[~asked].tolist()
 
@@ -825,7 +824,7 @@ def test_equal_priors_warn_of_a_word_with_few_recordings(
         path.unlink()
     counts = sc.load(data, Recipe.load(tiny_recipe).data, "training").counts
     assert (counts["no"], counts["yes"]) == (3, 23)
-    monkeypatch.setattr(training.run, "Feed", lambda *_, **__: 1 / 0)  # it is said before
+    monkeypatch.setattr(training.run, "_begin_run", lambda *_: 1 / 0)  # it is said before
     said = []
     for equal, folder in (("true", data), ("true", sample), ("false", data)):
         caplog.clear()
@@ -838,13 +837,19 @@ def test_equal_priors_warn_of_a_word_with_few_recordings(
 
 
 def test_a_run_that_cannot_begin_takes_nothing_away(
-    short_recipe, short_run, tiny_copy, sample, tmp_path
+    short_recipe, short_run, tiny_model, tiny_copy, sample, tmp_path
 ):
+    without_network = shutil.copytree(tiny_model, tmp_path / "without_network")
+    (without_network / "model.keras").unlink()
     before = {path: path.stat().st_mtime_ns for path in short_run.rglob("*")}
     model = json.loads((tiny_copy / "echoic.json").read_text(encoding="utf-8"))
     model["labels"][2:] = ["left", "right"]
     (tiny_copy / "echoic.json").write_text(json.dumps(model), encoding="utf-8")
-    for wrong in ({"data": tmp_path}, {"data": sample, "teachers": [tiny_copy]}):
+    for wrong in (
+        {"data": tmp_path},
+        {"data": sample, "teachers": [tiny_copy]},
+        {"data": sample, "teachers": [without_network]},
+    ):
         with pytest.raises((sc.DataError, ValueError)):
             training.train(short_recipe, out=short_run, overwrite=True, **wrong)
         with pytest.raises((sc.DataError, ValueError)):

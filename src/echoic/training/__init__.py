@@ -28,7 +28,6 @@ from echoic.training.teachers import (
     ask_once,
     available_teachers,
     load_teachers,
-    said_once,
 )
 
 __all__ = [
@@ -51,6 +50,5 @@ __all__ = [
     "keep_memory",
     "load_teachers",
     "recipe_names",
-    "said_once",
     "train",
 ]

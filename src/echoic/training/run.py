@@ -33,7 +33,6 @@ from echoic.training.teachers import (
     available_teachers,
     beyond_the_data,
     load_teachers,
-    said_once,
 )
 
 logger = logging.getLogger(__name__)
@@ -266,12 +265,10 @@ def _replace(path: Path, write: Callable[[Path], object], *, suffix: str = ".par
     partial.replace(path)
 
 
-def _said(
-    file: Path, teachers: Sequence[Model], split: sc.Split, recipe: Recipe
-) -> npt.NDArray[np.float32]:
+def _said(file: Path, teacher: Ensemble, split: sc.Split) -> npt.NDArray[np.float32]:
     """Return what teachers say of each recording; a resumed run does not ask again."""
     if not file.exists():
-        said = said_once(teachers, split, recipe)
+        said = teacher.said_once(split)
         _replace(file, lambda partial: np.save(partial, said), suffix=".partial.npy")
     return np.asarray(np.load(file))
 
@@ -431,13 +428,12 @@ def train(
     validation = sc.load(data, recipe.data, "validation")
     if recipe.training.equal_priors:
         _warn_of_rare_words(split)
+    teacher = Ensemble(taught_by, recipe) if taught_by else None
     if not resume:
         _begin_run(work, begin)
-    taught: dict[str, Any] = {}
-    if taught_by and recipe.training.ask_once:
-        taught["said"] = _said(work / "said.npy", taught_by, split, recipe)
-    elif networks := [teacher for teacher in taught_by if isinstance(teacher, bundles.Bundle)]:
-        taught["teacher"] = Ensemble(networks, recipe)
+    taught: dict[str, Any] = {"teacher": teacher}
+    if teacher and recipe.training.ask_once:
+        taught = {"said": _said(work / "said.npy", teacher, split)}
     feed = Feed(split, recipe, **taught, workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
     beginning = _load_beginning(init) if init else None

@@ -175,7 +175,7 @@ def in_words_of(
 
 
 class Ensemble:
-    """Several models as one teacher: the mean of their probabilities.
+    """Several teachers as one: the mean of their probabilities.
 
     Attributes
     ----------
@@ -183,13 +183,16 @@ class Ensemble:
         The features of the models, each once; see `batches.heard_by`.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], recipe: Recipe) -> None:
+    def __init__(self, teachers: Sequence[Model], recipe: Recipe) -> None:
+        bundles = [teacher for teacher in teachers if isinstance(teacher, Bundle)]
         self.hears = tuple(dict.fromkeys(bundle.features for bundle in bundles))
-        self._teachers = [
+        self._networks = [
             (self.hears.index(bundle.features), bundle.labels, _teacher(bundle, recipe))
             for bundle in bundles
         ]
+        self._kept = [teacher for teacher in teachers if isinstance(teacher, Answers)]
         self._labels = recipe.data.labels
+        self._training = recipe.training
 
     def __call__(
         self, heard: tuple[npt.NDArray[np.float32], ...], answers: npt.NDArray[np.float32]
@@ -201,9 +204,32 @@ class Ensemble:
         """
         said = [
             in_words_of(self._labels, labels, teacher(heard[which]), answers)
-            for which, labels, teacher in self._teachers
+            for which, labels, teacher in self._networks
         ]
         return np.mean(said, axis=0, dtype=np.float32)
+
+    def said_once(self, split: Split) -> npt.NDArray[np.float32]:
+        """Return what each recording is to the teachers, as it is: probabilities, (clips, labels).
+
+        It is the mean of those that can tell; where none can, the right answer.
+        """
+        right = _right(split, self._training)
+        total, told = np.zeros_like(right), np.zeros((len(right), 1), dtype=np.float32)
+        if n := len(self._networks):
+            total += n * ask_once(self, split, self._training)
+            told += n
+        for kept in self._kept:
+            said, known = kept.about(split)
+            total += known[:, None] * in_words_of(split.labels, kept.labels, said, right)
+            told += known[:, None]
+            if not known.all():
+                logger.warning(
+                    "Teacher %s tells nothing of %s of the %s recordings: what others say counts.",
+                    kept.name,
+                    f"{np.count_nonzero(~known):,}",
+                    f"{len(known):,}",
+                )
+        return np.where(told, total / np.maximum(told, 1), right)
 
 
 def ask_once(teacher: Teacher, split: Split, training: TrainingConfig) -> npt.NDArray[np.float32]:
@@ -228,32 +254,6 @@ def ask_once(teacher: Teacher, split: Split, training: TrainingConfig) -> npt.ND
                 minutes,
             )
     return said
-
-
-def said_once(teachers: Sequence[Model], split: Split, recipe: Recipe) -> npt.NDArray[np.float32]:
-    """Return what teachers say of each recording as it is: probabilities, (clips, labels).
-
-    It is the mean of those that can tell; where none can, the right answer.
-    """
-    right = _right(split, recipe.training)
-    total, told = np.zeros_like(right), np.zeros((len(right), 1), dtype=np.float32)
-    if networks := [teacher for teacher in teachers if isinstance(teacher, Bundle)]:
-        total += len(networks) * ask_once(Ensemble(networks, recipe), split, recipe.training)
-        told += len(networks)
-    for kept in teachers:
-        if isinstance(kept, Answers):
-            said, known = kept.about(split)
-            said = in_words_of(split.labels, kept.labels, said, right)
-            total += known[:, None] * said
-            told += known[:, None]
-            if not known.all():
-                logger.warning(
-                    "Teacher %s tells nothing of %s of the %s recordings: what others say counts.",
-                    kept.name,
-                    f"{np.count_nonzero(~known):,}",
-                    f"{len(known):,}",
-                )
-    return np.where(told, total / np.maximum(told, 1), right)
 
 
 def _right(split: Split, training: TrainingConfig) -> npt.NDArray[np.float32]:
