@@ -271,7 +271,7 @@ def test_a_teacher_that_is_asked_once_hears_each_recording_as_it_is(feed, caplog
         clips = audio.to_float32(split.waveforms[[0, -1]])
         np.testing.assert_array_equal(heard[[0, -1]], heard_alone(config, clips))
 
-    alone, taught = Feed(split, recipe), Feed(split, recipe, said=said)
+    alone, taught = Feed(split, recipe), Feed(split, recipe, soft_targets=said)
     # Two recordings, then silence and a forged word, about which nobody was asked.
     indices = np.array([0, len(split.clips) - 1, examples.SILENT, examples.FORGED] * 16)
     (x, hard), (same, soft) = (each.batch(indices, 0) for each in (alone, taught))
@@ -288,7 +288,7 @@ def test_what_a_teacher_said_of_a_recording_goes_where_that_recording_is(feed):
     training_config = dataclasses.replace(feed.recipe.training, teacher_weight=1.0)
     recipe = dataclasses.replace(feed.recipe, training=training_config)
     indices = np.random.default_rng(1).permutation(len(said))[:64]
-    _, soft = Feed(feed.split, recipe, said=said).batch(indices, 0)
+    _, soft = Feed(feed.split, recipe, soft_targets=said).batch(indices, 0)
     np.testing.assert_allclose(soft.reshape(64, -1), said[indices], atol=1e-6)
 
 
@@ -337,7 +337,7 @@ def test_batches_are_prepared_beside_the_training_and_give_way_to_it(feed, monke
 def test_processes_prepare_what_a_thread_prepares_and_leave_with_it(feed, once):
     teacher = Parrot(feed.recipe.features)
     said = training.ask_once(teacher, feed.split, feed.recipe.training)
-    taught = {"said": said} if once else {"teacher": teacher}
+    taught = {"soft_targets": said} if once else {"teacher": teacher}
     by_thread, by_processes = (Feed(feed.split, feed.recipe, workers=n, **taught) for n in (0, 2))
     already = set(multiprocessing.active_children())
     with by_thread.batches() as one, by_processes.batches() as other:
@@ -607,13 +607,13 @@ def test_a_resumed_run_does_not_ask_its_teachers_again(
     assert len(asked) == 1
     split = sc.load(sample, once.data, "training")
     said = training.ask_once(ensemble([tiny_model], once), split, once.training)
-    np.testing.assert_array_equal(np.load(out / ".training" / "said.npy"), said)
+    np.testing.assert_array_equal(np.load(out / ".training" / "soft_targets.npy"), said)
 
 
 def test_kept_answers_are_what_the_model_says(answers_file, tiny_model, once, sample):
     split = sc.load(sample, once.data, "training")
     by_model, by_file = (
-        ensemble([teacher], once).said_once(split) for teacher in (tiny_model, answers_file)
+        ensemble([teacher], once).soft_targets(split) for teacher in (tiny_model, answers_file)
     )
     np.testing.assert_allclose(by_file, by_model, atol=1e-5)
     assert by_model.argmax(axis=1).std() > 0
@@ -634,11 +634,11 @@ def test_teachers_who_cannot_tell_are_not_counted(tiny_model, answers_file, once
     said = np.zeros((len(few), len(kept.labels)), np.float32)
     said[:, 0] = 1
     silent = training.Answers("silent", kept.labels, (), few, said)
-    by_model = training.Ensemble([Bundle.load(tiny_model)], once).said_once(split)
+    by_model = training.Ensemble([Bundle.load(tiny_model)], once).soft_targets(split)
     asked = np.isin([clip.name for clip in split.clips], few)
     assert 0 < asked.sum() < len(asked)
 
-    both = training.Ensemble([Bundle.load(tiny_model), silent], once).said_once(split)
+    both = training.Ensemble([Bundle.load(tiny_model), silent], once).soft_targets(split)
     np.testing.assert_array_equal(both[~asked], by_model[~asked])
     np.testing.assert_allclose(both[asked], (by_model[asked] + np.eye(4)[0]) / 2, atol=1e-6)
     told = (~asked).sum()
@@ -646,7 +646,7 @@ def test_teachers_who_cannot_tell_are_not_counted(tiny_model, answers_file, once
         f"Teacher silent tells nothing of {told:,} of the {len(asked):,} recordings: what others "
         "say counts."
     ]
-    alone = training.Ensemble([silent], once).said_once(split)
+    alone = training.Ensemble([silent], once).soft_targets(split)
     assert (alone[asked] == np.eye(4)[0]).all()
     assert alone[~asked].argmax(axis=1).tolist() == split.targets[~asked].tolist()
 

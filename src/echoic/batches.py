@@ -82,7 +82,7 @@ class BatchMaker:
         Outputs that name the word itself, beside the labels; 0 for none.
     seed
         Of all that is random.
-    said, teacher_weight
+    soft_targets, teacher_weight
         What teachers said of each recording, (clips, labels), and how much of its answer that is.
     """
 
@@ -96,7 +96,7 @@ class BatchMaker:
     label_smoothing: float = 0.0
     n_words: int = 0
     seed: int = 0
-    said: Array | None = None
+    soft_targets: Array | None = None
     teacher_weight: float = 0.0
 
     def batch(self, indices: npt.NDArray[np.int64], epoch: int, *key: int) -> Prepared:
@@ -121,10 +121,11 @@ class BatchMaker:
         config = self.features
         waveforms, targets = self.split.take(indices, rng)
         answers = self.answers(targets, self.split.words_of(indices), self.label_smoothing)
-        if self.said is not None:
+        if self.soft_targets is not None:
             recorded = indices >= 0  # the others are silence or forged
             labels = answers[recorded, : len(self.split.labels)]
-            labels += np.float32(self.teacher_weight) * (self.said[indices[recorded]] - labels)
+            soft = self.soft_targets[indices[recorded]]
+            labels += np.float32(self.teacher_weight) * (soft - labels)
             answers[recorded, : len(self.split.labels)] = labels
         if augment.mixup_probability:  # else it draws nothing: runs without it stay the same
             waveforms, answers = augmentation.mixup(

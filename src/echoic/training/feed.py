@@ -48,8 +48,8 @@ class Feed:
     to hear a word after another as well as after nothing. The answers are one-hot but for
     ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`);
     ``training.teacher_weight`` of those in labels is what a ``teacher`` says to the same clip
-    (`batches.heard_by`), or what was ``said`` of its recording, (clips, labels) (`ask_once`). Of
-    ``workers`` see `batches`, of ``folder`` `BatchMaker.beside`.
+    (`batches.heard_by`), or the ``soft_targets`` of its recording, (clips, labels)
+    (``training.ask_once``). Of ``workers`` see `batches`, of ``folder`` `BatchMaker.beside`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Feed:
         recipe: Recipe,
         *,
         teacher: Teacher | None = None,
-        said: npt.NDArray[np.float32] | None = None,
+        soft_targets: npt.NDArray[np.float32] | None = None,
         workers: int = 0,
         folder: Path | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Feed:
             label_smoothing=recipe.training.label_smoothing,
             n_words=self.n_words,
             seed=recipe.training.seed,
-            said=said,
+            soft_targets=soft_targets,
             teacher_weight=recipe.training.teacher_weight,
         )
 

@@ -29,7 +29,6 @@ from echoic.training.recipe import Recipe, TrainingConfig
 from echoic.training.teachers import (
     Ensemble,
     Model,
-    ask_once,
     available_teachers,
     beyond_the_data,
     load_teachers,
@@ -265,10 +264,10 @@ def _replace(path: Path, write: Callable[[Path], object], *, suffix: str = ".par
     partial.replace(path)
 
 
-def _said(file: Path, teacher: Ensemble, split: sc.Split) -> npt.NDArray[np.float32]:
+def _soft_targets(file: Path, teacher: Ensemble, split: sc.Split) -> npt.NDArray[np.float32]:
     """Return what teachers say of each recording; a resumed run does not ask again."""
     if not file.exists():
-        said = teacher.said_once(split)
+        said = teacher.soft_targets(split)
         _replace(file, lambda partial: np.save(partial, said), suffix=".partial.npy")
     return np.asarray(np.load(file))
 
@@ -433,7 +432,7 @@ def train(
         _begin_run(work, begin)
     taught: dict[str, Any] = {"teacher": teacher}
     if teacher and recipe.training.ask_once:
-        taught = {"said": _said(work / "said.npy", teacher, split)}
+        taught = {"soft_targets": _soft_targets(work / "soft_targets.npy", teacher, split)}
     feed = Feed(split, recipe, **taught, workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
     beginning = _load_beginning(init) if init else None
@@ -549,7 +548,7 @@ def keep_answers(
     recipe = Recipe.from_dict(bundle.content["recipe"])
     extra = _available_extras(data, recipe) if extra is None else extra
     split = sc.load(data, recipe.data, "training", extra=extra)
-    said = ask_once(Ensemble([bundle], recipe), split, recipe.training)
+    said = Ensemble([bundle], recipe).soft_targets(split)
     beyond = tuple(bundles.card.beyond_the_data(bundle.content))
     answers = Answers.of(split, said, name=out.stem, beyond_the_data=beyond)
     out.parent.mkdir(parents=True, exist_ok=True)

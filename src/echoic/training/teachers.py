@@ -208,7 +208,7 @@ class Ensemble:
         ]
         return np.mean(said, axis=0, dtype=np.float32)
 
-    def said_once(self, split: Split) -> npt.NDArray[np.float32]:
+    def soft_targets(self, split: Split) -> npt.NDArray[np.float32]:
         """Return what each recording is to the teachers, as it is: probabilities, (clips, labels).
 
         It is the mean of those that can tell; where none can, the right answer.
