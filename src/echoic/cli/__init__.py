@@ -88,13 +88,13 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         listen.icebreaker,
         listen.doctor,
     ),
-    "Train (needs the extra 'train')": (
+    "Train (extra 'train', except download)": (
         data.download,
         train.train,
         train.soft_labels,
         export.export,
     ),
-    "Measure and see (needs the extra 'train')": (
+    "Measure and see (extra 'train')": (
         evaluate.evaluate,
         evaluate.compare,
         evaluate.tune,
