@@ -13,16 +13,16 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+sys.path.append(str(Path(__file__).parent))  # what tests share lies beside them
+
+from virtual_microphone import VirtualMicrophone, why_not
+
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 """Name of this process where several run the tests; None where one does."""
 
 if WORKER:  # a process a core: more threads would wait for each other
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-
-sys.path.append(str(Path(__file__).parent))  # what tests share lies beside them
-
-from virtual_microphone import VirtualMicrophone, why_not
 
 ROOT = Path(__file__).parents[1]
 TEST_DATA = Path(os.environ.get("ECHOIC_TEST_DATA", ROOT.parent / "shared"))
