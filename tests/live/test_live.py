@@ -24,11 +24,10 @@ from echoic import audio
 from echoic.config import DecoderConfig
 from echoic.live import Clips, JsonLines, Lines, Listener, Output, Recording, with_threshold
 from echoic.live.view import View
-from echoic.microphone import Block, Event, FileSource, Level, MicrophoneError, Status
+from echoic.microphone import Block, Event, FileSource, Level, Status
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.decoder import Detection
 from echoic.runtime.recognizer import Posterior, Recognizer
-from echoic.timeouts import ask
 
 RATE = audio.SAMPLE_RATE
 CONFIG = DecoderConfig(smoothing=0.12, enter=0.8, exit=0.4, refractory=0.3)
@@ -253,32 +252,6 @@ class TestOutputs:
             (tmp_path / "clips").rmdir()
             with pytest.raises(OSError, match=r"yes_2\.00\.wav cannot be written"):
                 clips.hear(Block(WORDS, 0.0), [Detection(2.0, "yes", 0.9)])
-
-
-class TestAsk:
-    def test_gives_the_answer_or_the_error(self):
-        assert ask(lambda: 42) == 42
-        with pytest.raises(ZeroDivisionError):
-            ask(lambda: 1 / 0)
-
-    def test_gives_up(self, capfd):
-        import threading
-
-        release = threading.Event()
-        devnull = os.open(os.devnull, os.O_WRONLY)
-
-        def hang():
-            os.dup2(devnull, 2)
-            release.wait()
-
-        try:
-            with pytest.raises(MicrophoneError, match="has not answered"):
-                ask(hang, seconds=0.3)
-            os.write(2, b"still heard")
-            assert capfd.readouterr().err == "still heard"
-        finally:
-            release.set()
-            os.close(devnull)
 
 
 def drawn(view, *, width=100, height=30, ascii_only=False, color=False):
