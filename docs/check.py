@@ -1,0 +1,69 @@
+"""Check what the site's builder does not: pictures that are missing, modules without a page.
+
+    python docs/check.py
+
+Every module of the package must stand on a page of docs/api/, every picture that a page shows
+must be there, and every page must be in the navigation. Exit status 1 where one is not.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+SPARED = ("echoic.__main__", "echoic.cli")
+"""The command line has a page of its own, without its functions."""
+
+
+def main() -> None:
+    pages = sorted(DOCS.rglob("*.md"))
+    missing = [*modules_without_a_page(pages), *pictures_that_are_not_there(pages)]
+    nav = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    missing += [
+        f"{page.relative_to(DOCS)} is not in the navigation of zensical.toml"
+        for page in pages
+        if f'"{page.relative_to(DOCS).as_posix()}"' not in nav
+    ]
+    for line in missing:
+        print(f"docs/check.py: {line}", file=sys.stderr)
+    sys.exit(1 if missing else 0)
+
+
+def modules_without_a_page(pages: list[Path]) -> list[str]:
+    """Modules that no page names after ``:::``, and names that are no module."""
+    source = ROOT / "src"
+    modules = set()
+    for path in (source / "echoic").rglob("*.py"):
+        parts = path.relative_to(source).with_suffix("").parts
+        modules.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    modules = {
+        name
+        for name in modules
+        if not any(f"{name}.".startswith(f"{spared}.") for spared in SPARED)
+        and not name.rpartition(".")[2].startswith("_")
+    }
+    shown = set()
+    for page in pages:
+        shown.update(re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    return [
+        *(f"no page of docs/api/ shows {name}" for name in sorted(modules - shown)),
+        *(f"docs/api/ shows {name}, which is no module" for name in sorted(shown - modules)),
+    ]
+
+
+def pictures_that_are_not_there(pages: list[Path]) -> list[str]:
+    """Pictures that pages, README.md and its like show, and that do not exist."""
+    missing = []
+    for page in [*pages, ROOT / "README.md", ROOT / "data" / "README.md"]:
+        for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).is_file():
+                missing.append(f"{page.relative_to(ROOT)} shows {target}, which is not there")
+    return missing
+
+
+if __name__ == "__main__":
+    main()
