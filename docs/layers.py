@@ -103,8 +103,8 @@ def summary(name: str, source: Path = ROOT / "src" / PACKAGE) -> str:
     if not file.is_file():
         return ""
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    first = " ".join(text.split("\n\n")[0].split())
-    return first if len(first) <= 90 else first[:89].rsplit(" ", 1)[0] + " …"
+    first = " ".join(text.split("\n\n")[0].split()).replace("`", "").split(". ")[0]
+    return first if len(first) <= 84 else first[:83].rsplit(" ", 1)[0] + " …"
 
 
 def draw() -> tuple[str, list[str]]:
