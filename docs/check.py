@@ -1,13 +1,15 @@
-"""Check what the site's builder does not: pictures that are missing, modules without a page.
+"""Check what the site's builder does not: pictures, modules without a page, docstrings.
 
     python docs/check.py
 
 Every module of the package must stand on a page of docs/api/, every picture that a page shows
-must be there, and every page must be in the navigation. Exit status 1 where one is not.
+must be there, every page must be in the navigation, and every docstring must be numpydoc whose
+parameters are those of the signature. Exit status 1 where one is not.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ SPARED = ("echoic.__main__", "echoic.cli")
 def main() -> None:
     pages = sorted(DOCS.rglob("*.md"))
     missing = [*modules_without_a_page(pages), *pictures_that_are_not_there(pages)]
+    missing += faults_of_docstrings()
     nav = (ROOT / "zensical.toml").read_text(encoding="utf-8")
     missing += [
         f"{page.relative_to(DOCS)} is not in the navigation of zensical.toml"
@@ -63,6 +66,29 @@ def pictures_that_are_not_there(pages: list[Path]) -> list[str]:
             if "://" not in target and not (page.parent / target).is_file():
                 missing.append(f"{page.relative_to(ROOT)} shows {target}, which is not there")
     return missing
+
+
+def faults_of_docstrings() -> list[str]:
+    """What griffe, which reads docstrings for the site, warns of."""
+    import griffe
+
+    faults: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            faults.append(record.getMessage().replace(f"{ROOT}/", ""))
+
+    logger = logging.getLogger("griffe")
+    logger.addHandler(Collect(logging.WARNING))
+    logger.propagate = False
+    package = griffe.load("echoic", search_paths=[ROOT / "src"], docstring_parser="numpy")
+    waiting: list[griffe.Object] = [package]
+    while waiting:
+        thing = waiting.pop()
+        if thing.docstring:
+            _ = thing.docstring.parsed
+        waiting += [m for m in thing.members.values() if not m.is_alias]
+    return sorted(set(faults))
 
 
 if __name__ == "__main__":

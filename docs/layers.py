@@ -96,17 +96,6 @@ def module_of(dotted: str, names: list[str]) -> str | None:
     return None
 
 
-def summary(name: str, source: Path = ROOT / "src" / PACKAGE) -> str:
-    """First sentence of a module's docstring."""
-    path = source / name.replace(".", "/")
-    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    if not file.is_file():
-        return ""
-    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    first = " ".join(text.split("\n\n")[0].split()).replace("`", "").split(". ")[0]
-    return first if len(first) <= 84 else first[:83].rsplit(" ", 1)[0] + " …"
-
-
 def draw() -> tuple[str, list[str]]:
     """The picture, and the imports that break the order of the layers."""
     rows = layers()
@@ -117,7 +106,7 @@ def draw() -> tuple[str, list[str]]:
 
     left = NAME_WIDTH
     matrix = ROW * len(names)
-    width, height = left + matrix + 560, HEAD + matrix + 74
+    width, height = max(left + matrix + 40, 640), HEAD + matrix + 96
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
@@ -130,8 +119,6 @@ def draw() -> tuple[str, list[str]]:
         out += [
             f'<rect x="0" y="{y}" width="{width}" height="{ROW}" fill="{colour}"/>',
             f'<text x="8" y="{y + 15}" font-weight="bold">{escape(name)}</text>',
-            f'<text x="{left + matrix + 16}" y="{y + 15}" fill="#444">'
-            f"{escape(summary(name))}</text>",
             f'<text transform="translate({x + 4} {HEAD - 8}) rotate(-60)">{escape(name)}</text>',
             f'<rect x="{left + ROW * i + 1}" y="{y + 1}" width="{ROW - 2}" height="{ROW - 2}" '
             'fill="#8a8a8a" opacity="0.35"/>',
@@ -152,19 +139,21 @@ def draw() -> tuple[str, list[str]]:
     y = HEAD + matrix + 20
     out += [
         f'<circle cx="14" cy="{y - 4}" r="5" fill="{DOT}"/>',
-        f'<text x="28" y="{y}">The module of the row imports the module of the column; the more '
-        "files do, the larger the dot. All dots lie left of the grey diagonal: no circles.</text>",
+        f'<text x="28" y="{y}">The module of the row imports the module of the column; the more files '
+        "do, the larger the dot.</text>",
+        f'<text x="28" y="{y + 18}">No dot lies right of the grey diagonal, so there are no '
+        "circles. White lines divide the layers.</text>",
     ]
     x = 8
     for kind, colour in COLOURS.items():
         out += [
-            f'<rect x="{x}" y="{y + 12}" width="14" height="14" fill="{colour}" stroke="#999"/>',
-            f'<text x="{x + 20}" y="{y + 24}">{escape(kind)}</text>',
+            f'<rect x="{x}" y="{y + 34}" width="14" height="14" fill="{colour}" stroke="#999"/>',
+            f'<text x="{x + 20}" y="{y + 46}">{escape(kind)}</text>',
         ]
         x += 60 + 8 * len(kind)
     out.append(
-        f'<text x="8" y="{y + 46}" fill="#444">A white line divides two layers. Drawn by '
-        "docs/layers.py from pyproject.toml and the source.</text>"
+        f'<text x="8" y="{y + 68}" fill="#555">Drawn by docs/layers.py from pyproject.toml and the '
+        "source.</text>"
     )
     return "\n".join([*out, "</svg>", ""]), wrong
 
