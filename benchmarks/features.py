@@ -19,8 +19,8 @@ import keras
 import numpy as np
 
 from echoic import features
-from echoic.features import FeatureConfig
-from echoic.frontend import MFCC
+from echoic.config import FeatureConfig
+from echoic.networks.frontend import MFCC
 
 BATCH = 32
 

@@ -35,10 +35,10 @@ WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 BLOCK = 640
 """Samples that arrive at once: 40 ms."""
 
-Hear = Callable[[bytes], object]
+Run = Callable[[bytes], object]
 
 
-def echoic_stream(graph: str) -> Hear:
+def echoic_stream(graph: str) -> Run:
     import numpy as np
 
     import echoic
@@ -47,14 +47,14 @@ def echoic_stream(graph: str) -> Hear:
     return lambda block: stream.process(np.frombuffer(block, np.int16))
 
 
-def keras_predict() -> Hear:
+def keras_predict() -> Run:
     import numpy as np
 
-    from echoic import features
-    from echoic.bundle import Bundle
+    from echoic import features, networks
+    from echoic.runtime.bundle import Bundle
 
     bundle = Bundle.load()
-    model = bundle.keras_model()
+    model = networks.load(bundle)
     window = np.zeros(16_000, np.float32)
     waiting = 0
 
@@ -71,14 +71,14 @@ def keras_predict() -> Hear:
     return hear
 
 
-def pymicro_wakeword() -> Hear:
+def pymicro_wakeword() -> Run:
     from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
 
     model, features = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures()
     return lambda block: [model.process_streaming(x) for x in features.process_streaming(block)]
 
 
-def pyopen_wakeword() -> Hear:
+def pyopen_wakeword() -> Run:
     from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
 
     model = OpenWakeWord.from_builtin(Model.ALEXA)
@@ -88,7 +88,7 @@ def pyopen_wakeword() -> Hear:
     ]
 
 
-def pocketsphinx() -> Hear:
+def pocketsphinx() -> Run:
     import tempfile
 
     from pocketsphinx import Decoder
@@ -101,7 +101,7 @@ def pocketsphinx() -> Hear:
     return lambda block: (decoder.process_raw(block, False, False), decoder.hyp())
 
 
-WAYS: dict[str, Callable[[], Hear]] = {
+WAYS: dict[str, Callable[[], Run]] = {
     "echoic, stream": lambda: echoic_stream("stream"),
     "echoic, stream_int8": lambda: echoic_stream("stream_int8"),
     "Keras predict, 4 a second": keras_predict,

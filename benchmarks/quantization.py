@@ -26,10 +26,11 @@ import tensorflow as tf
 from litert_quantizer.qtyping import TFLOperationName
 from litert_quantizer.quantizer import Quantizer
 
-from echoic import features, speech_commands
-from echoic.bundle import Bundle, Graph
-from echoic.bundle.graph import quiet_stderr
-from echoic.export import graphs, proof, quantize
+from echoic import data as datasets
+from echoic import features, networks
+from echoic.export import graphs, quantize, verify
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.tflite import TFLiteModel, quiet_stderr
 
 EVERY = TFLOperationName.ALL_SUPPORTED
 
@@ -42,9 +43,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     bundle = Bundle.load(arguments.model)
-    model, config = bundle.keras_model(), bundle.features
-    data = speech_commands.DataConfig(**bundle.content["recipe"]["data"])
-    examples = speech_commands.load(arguments.data, data, "validation").examples()
+    model, config = networks.load(bundle), bundle.features
+    data = bundle.recipe.data
+    examples = datasets.load(arguments.data, data, "validation").examples()
     order = np.random.default_rng(1).permutation(len(examples))
     heard, others = np.split(order[: 2 * arguments.clips], 2)
     stream = examples.waveforms[heard].reshape(-1)
@@ -90,9 +91,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "made.tflite"
             size = path.write_bytes(_quietly(make))
-            graph = Graph(path)
-            received = proof.stream_answers(graph, stream, config)
-            _, median, _ = proof.latency(graph, config)
+            graph = TFLiteModel(path)
+            received = verify.stream_answers(graph, stream, config)
+            _, median, _ = verify.latency(graph, config)
         if reference is None:
             reference = received
         ends = received[len(received) // len(heard) - 1 :: len(received) // len(heard)]

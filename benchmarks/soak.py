@@ -26,11 +26,11 @@ import numpy as np
 
 from echoic import audio
 from echoic.audio import SAMPLE_RATE, Waveform
-from echoic.bundle import Bundle
 from echoic.labels import UNKNOWN
 from echoic.live import Listener
 from echoic.microphone import Block, FileSource, Microphone, Source
-from echoic.recognizer import StreamingRecognizer
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.recognizer import StreamingRecognizer
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"
@@ -129,7 +129,7 @@ def soak(source: Source, listener: Listener, passes: Passes) -> dict[str, float 
     begun = time.monotonic()
     shown = 0.0
     for block, began in trimmed(source):
-        for detection in listener.hear(block):
+        for detection in listener.process(block):
             passes.add(detection.time - began, detection.label)
         heard = (block.end - began) / passes.seconds
         for name, number in due.items():
@@ -183,7 +183,7 @@ def main() -> int:
 
             sounddevice._terminate()  # PortAudio lists the devices once
             sounddevice._initialize()
-            source = stack.enter_context(Microphone(on_event=listener.tell))
+            source = stack.enter_context(Microphone(on_event=listener.on_event))
             # A second more: the last block must come.
             sound = np.tile(audio.to_int16(stream), n)
             extra = np.zeros(SAMPLE_RATE, np.int16)

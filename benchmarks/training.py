@@ -16,10 +16,11 @@ from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from echoic import models, training
-from echoic import speech_commands as sc
-from echoic.batches import usual_workers
-from echoic.training import Batch, Feed, Recipe
+from echoic import data as datasets
+from echoic import networks, training
+from echoic.config import Recipe
+from echoic.training import Batch, DataLoader
+from echoic.training.batcher import usual_workers
 
 WARM_UP = 10
 """Steps before the clock starts: from then on as many batches lie ready as at its end."""
@@ -36,17 +37,17 @@ def main() -> None:
 
     training.keep_memory()
     recipe = Recipe.load(arguments.recipe)
-    split = sc.load(arguments.data, recipe.data, "training")
-    feed = Feed(split, recipe, workers=arguments.workers)
+    split = datasets.load(arguments.data, recipe.data, "training")
+    feed = DataLoader(split, recipe, workers=arguments.workers)
     mean, variance = feed.statistics(batches=2)
-    model = models.build(
+    model = networks.build(
         recipe.model,
         n_mfcc=recipe.features.n_mfcc,
         n_labels=len(split.labels),
         mean=mean,
         variance=variance,
     )
-    model = models.with_words(model, feed.n_words)
+    model = networks.add_auxiliary_head(model, feed.n_words)
     training.compile_model(model, recipe.training, arguments.steps, n_labels=len(split.labels))
     with feed.batches() as batches:
         cached = list(itertools.islice(batches, min(arguments.steps, 8)))

@@ -23,8 +23,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from scipy.fft import dct
 
-from echoic import audio, features, models
-from echoic.training import Recipe
+from echoic import audio, features, networks
+from echoic.config import Recipe
 
 SPEECH = Path(__file__).resolve().parent / "sample"
 
@@ -65,7 +65,7 @@ def network_on_bels(recipe: Recipe, *, offset: float) -> keras.Model:
         ]
     ).astype(np.float64)
     mean, variance = cepstra.mean(axis=0), cepstra.var(axis=0)
-    model = models.build(
+    model = networks.build(
         recipe.model, n_mfcc=n, n_labels=len(recipe.data.labels), mean=mean, variance=variance
     )
     bels = dct(np.eye(n), axis=0, norm="ortho") / 10  # (coefficients, bands)

@@ -89,12 +89,12 @@ class Voice:
 # self) are in the same split, and no espeak-ng variant is used twice. The stream is spoken by test
 # speakers.
 VOICES = (
-    Voice("flite", "slt", "testing", stretch=1.3),
-    Voice("flite", "rms", "testing", stretch=1.1),
-    Voice("flite", "awb", "testing", stretch=1.2),
-    Voice("festival", "cmu_us_slt_arctic_hts", "testing", stretch=1.4),
-    Voice("espeak-ng", "en-us+Alex", "testing", stretch=1.15, pitch=55),
-    Voice("espeak-ng", "en-us+f2", "testing", stretch=1.1),
+    Voice("flite", "slt", "test", stretch=1.3),
+    Voice("flite", "rms", "test", stretch=1.1),
+    Voice("flite", "awb", "test", stretch=1.2),
+    Voice("festival", "cmu_us_slt_arctic_hts", "test", stretch=1.4),
+    Voice("espeak-ng", "en-us+Alex", "test", stretch=1.15, pitch=55),
+    Voice("espeak-ng", "en-us+f2", "test", stretch=1.1),
     Voice("espeak-ng", "en-us+caleb", "validation", stretch=1.15, pitch=60),
     Voice("espeak-ng", "en-us-nyc+ed", "validation", stretch=1.1),
     Voice("espeak-ng", "en-gb+f4", "validation", stretch=1.1),
@@ -148,7 +148,7 @@ def hash_split(speaker: str) -> str:
     percentage = digest % (most + 1) * (100.0 / most)
     if percentage < 10:
         return "validation"
-    return "testing" if percentage < 20 else "training"
+    return "test" if percentage < 20 else "training"
 
 
 def generator(*names: str) -> np.random.Generator:
@@ -325,14 +325,14 @@ def write(path: Path, waveform: np.ndarray) -> None:
 
 
 def make_clips(dest: Path) -> None:
-    lists: dict[str, list[str]] = {"validation": [], "testing": [], "training": []}
+    lists: dict[str, list[str]] = {"validation": [], "test": [], "training": []}
     words = [*COMMANDS, *OTHER_WORDS]
     for voice in VOICES:
         for word, waveform in zip(words, say(voice, words), strict=True):
             name = f"{word}/{voice.speaker}_nohash_0.wav"
             write(dest / name, record(voice, word, trim(waveform)))
             lists[voice.split].append(name)
-    for split in ("validation", "testing"):
+    for split in ("validation", "test"):
         text = "".join(f"{name}\n" for name in sorted(lists[split]))
         (dest / f"{split}_list.txt").write_text(text, encoding="utf-8", newline="\n")
 
@@ -362,7 +362,7 @@ def make_noises(dest: Path) -> None:
 def make_stream(dest: Path) -> None:
     """Words at known times in one recording, with the times of what can be heard of each."""
     rng = generator("stream")
-    voices = {voice.name: voice for voice in VOICES if voice.split == "testing"}
+    voices = {voice.name: voice for voice in VOICES if voice.split == "test"}
     pieces, rows = [np.zeros(SAMPLE_RATE)], []
     position = SAMPLE_RATE
     for name, word, stretch in STREAM:

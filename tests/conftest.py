@@ -55,7 +55,7 @@ def official_lists(shared: Path) -> dict[str, list[str]]:
     """The lines of the two lists of v0.02, by the side that they name."""
     return {
         side: (shared / f"{side}_list.txt").read_text(encoding="utf-8").split()
-        for side in ("validation", "testing")
+        for side in ("validation", "test")
     }
 
 

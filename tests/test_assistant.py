@@ -17,9 +17,9 @@ import pytest
 from echoic import audio
 from echoic.assistant import Assistant, Command, Dialogue, Order
 from echoic.audio import SAMPLE_RATE
-from echoic.live import Listener, Output, Speaker, half_duplex
+from echoic.live import Listener, Output, Voice, half_duplex
 from echoic.microphone import Block, FileSource
-from echoic.recognizer import Recognizer
+from echoic.runtime.recognizer import Recognizer
 
 COMMANDS = {"left": False, "right": True}
 
@@ -28,7 +28,7 @@ def states(*words, end=100.0):
     dialogue = Dialogue("go", COMMANDS, seconds=4.0, number_seconds=3.0)
     turns = []
     for instant, word in words:
-        turns += dialogue.hear(instant, word)
+        turns += dialogue.on_word(instant, word)
         if dialogue.state == "acting":
             assert dialogue.done(instant, "Done.").state == dialogue.state == "asleep"
     turns += dialogue.pass_time(end)
@@ -75,7 +75,7 @@ class Notes(Output):
     def __init__(self):
         self.messages = []
 
-    def announce(self, time, state):
+    def on_status(self, time, state):
         self.messages.append(state)
 
 
@@ -96,7 +96,7 @@ def test_an_action_that_fails_does_not_end_the_listening(sample, tmp_path):
     recognizer = Recognizer.load()
     listener = Listener(recognizer.stream(), config=recognizer.bundle.decoder, outputs=[notes])
     with FileSource(path) as source:
-        assistant.run(source, listener=listener, speaker=Speaker(command=()))
+        assistant.run(source, listener=listener, speaker=Voice(command=()))
     assert [order.command for order in orders] == ["left", "left"]
     assert notes.messages[0] == "Asleep: say 'yes'."
     ends = [message for message in notes.messages if message.startswith("Asleep: left")]
@@ -127,7 +127,7 @@ def test_a_program_does_not_outlive_the_listening(sample, tmp_path):
     program = [sys.executable, "-c", code, str(tmp_path / "begun")]
     assistant = Assistant(wake="yes", commands={"left": Command(run=program, timeout=60)})
     with Broken(path) as source, pytest.raises(OSError, match="broken"):
-        assistant.run(source, speaker=Speaker(command=()))
+        assistant.run(source, speaker=Voice(command=()))
     for thread in threading.enumerate():
         if thread.name == "echoic action":  # waits for the program
             thread.join(20)
@@ -151,7 +151,7 @@ def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
     recognizer = Recognizer.load()
     listener = Listener(recognizer.stream(), config=recognizer.bundle.decoder, outputs=[notes])
     with Quick(path) as source:
-        assistant.run(source, listener=listener, speaker=Speaker(command=()))
+        assistant.run(source, listener=listener, speaker=Voice(command=()))
     assert len(orders) == 1
     assert re.match(r"Asleep: left is done\. Nothing was heard for \d\d s\.", notes.messages[3])
     assert len(notes.messages) == 4
@@ -282,7 +282,7 @@ class Room:
 
 def test_it_does_not_hear_its_chimes():
     clock, played, interruptions, heard = [0.0], [], [], []
-    speaker = Speaker(command=(), play=played.append, clock=lambda: clock[0])
+    speaker = Voice(command=(), play=played.append, clock=lambda: clock[0])
     listener = SimpleNamespace(interrupt=lambda: interruptions.append(clock[0]))
     for block in half_duplex(Room(clock), listener, speaker):
         heard.append(round(block.time, 1))
@@ -301,7 +301,7 @@ def test_it_goes_on_without_a_loudspeaker(caplog):
     def play(samples):
         raise OSError("no device")
 
-    speaker = Speaker(command=(), play=play, clock=lambda: 0.0)
+    speaker = Voice(command=(), play=play, clock=lambda: 0.0)
     source = SimpleNamespace(status=SimpleNamespace(backlog=0.0, latency=0.0))
     for _ in range(2):
         speaker.chime("sleep")
@@ -352,5 +352,5 @@ def test_a_command_carries_a_number(sample, tmp_path):
     assistant = Assistant("gru-commands", wake="go")
     assistant.on("right", number=True)(orders.append)
     with FileSource(tmp_path / "said.wav") as source:
-        assistant.run(source, speaker=Speaker(command=()))
+        assistant.run(source, speaker=Voice(command=()))
     assert [(order.command, order.number) for order in orders] == [("right", 4)]

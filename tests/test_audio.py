@@ -289,7 +289,7 @@ class TestFitLength:
     @given(st.integers(0, 50), st.integers(0, 50))
     def test_cuts_the_end_or_appends_zeros(self, n, length):
         waveform = np.arange(1, n + 1, dtype=np.float32)
-        fitted = audio.fit_length(waveform, length)
+        fitted = audio.fix_length(waveform, length)
         assert fitted.shape == (length,)
         assert fitted.dtype == np.float32
         np.testing.assert_array_equal(fitted[:n], waveform[:length])
@@ -297,8 +297,8 @@ class TestFitLength:
 
     @given(st.integers(0, 50), st.integers(0, 50))
     def test_twice_is_once(self, n, length):
-        fitted = audio.fit_length(np.ones(n, dtype=np.float32), length)
-        np.testing.assert_array_equal(audio.fit_length(fitted, length), fitted)
+        fitted = audio.fix_length(np.ones(n, dtype=np.float32), length)
+        np.testing.assert_array_equal(audio.fix_length(fitted, length), fitted)
 
 
 class TestInt16:

@@ -7,19 +7,19 @@ import pytest
 from scipy import fft
 
 from echoic import augmentation
-from echoic.augmentation import AugmentationConfig
+from echoic.config import AugmentationConfig
 
 RATE = 16_000
 N_MELS = 40
 BANDS = np.geomspace(50, 7600, N_MELS)  # Hz
 FLOOR = -60.0  # dB
 NEUTRAL = AugmentationConfig(
-    speed_probability=0,
+    speed_perturb_probability=0,
     shift=0,
     reverberation_probability=0,
     noise_probability=0,
     gain=(0, 0),
-    channel=0,
+    random_eq=0,
     bandwidth_probability=0,
     time_masks=0,
     frequency_masks=0,
@@ -52,12 +52,12 @@ NOISES = [seeded(97).uniform(-0.1, 0.1, n).astype(np.float32) for n in (9000, 60
 
 # Each with settings that change every clip, and with settings that change none.
 TRANSFORMATIONS = {
-    "speed": (
+    "speed_perturb": (
         clips,
-        lambda x, rng: augmentation.speed(x, (0.8, 0.9), probability=1, rng=rng),
+        lambda x, rng: augmentation.speed_perturb(x, (0.8, 0.9), probability=1, rng=rng),
         [
-            lambda x, rng: augmentation.speed(x, (0.8, 0.9), probability=0, rng=rng),
-            lambda x, rng: augmentation.speed(x, (1, 1), probability=1, rng=rng),
+            lambda x, rng: augmentation.speed_perturb(x, (0.8, 0.9), probability=0, rng=rng),
+            lambda x, rng: augmentation.speed_perturb(x, (1, 1), probability=1, rng=rng),
         ],
     ),
     "shift": (
@@ -86,21 +86,21 @@ TRANSFORMATIONS = {
         lambda x, rng: augmentation.gain(x, (-20, -1), rng=rng),
         [lambda x, rng: augmentation.gain(x, (0, 0), rng=rng)],
     ),
-    "channel": (
+    "random_eq": (
         spectrograms,
-        lambda x, rng: augmentation.channel(x, 4, rng=rng),
-        [lambda x, rng: augmentation.channel(x, 0, rng=rng)],
+        lambda x, rng: augmentation.random_eq(x, 4, rng=rng),
+        [lambda x, rng: augmentation.random_eq(x, 0, rng=rng)],
     ),
     "narrow": (
         spectrograms,
-        lambda x, rng: augmentation.narrow(
+        lambda x, rng: augmentation.low_pass(
             x, (1000, 4000), probability=1, band_frequencies=BANDS, rng=rng
         ),
         [
-            lambda x, rng: augmentation.narrow(
+            lambda x, rng: augmentation.low_pass(
                 x, (1000, 4000), probability=0, band_frequencies=BANDS, rng=rng
             ),
-            lambda x, rng: augmentation.narrow(
+            lambda x, rng: augmentation.low_pass(
                 x, (7600, 8000), probability=1, band_frequencies=BANDS, rng=rng
             ),
         ],
@@ -179,19 +179,21 @@ class TestEveryTransformation:
 
 
 class TestProbability:
-    @pytest.mark.parametrize("name", ["speed", "reverberate", "add_noise", "narrow"])
+    @pytest.mark.parametrize("name", ["speed_perturb", "reverberate", "add_noise", "narrow"])
     def test_is_the_part_of_the_clips_that_change(self, name):
         batch = 2000
         rng = seeded(3)
         changed = {
-            "speed": lambda x: augmentation.speed(x, (0.8, 0.9), probability=0.3, rng=rng),
+            "speed_perturb": lambda x: augmentation.speed_perturb(
+                x, (0.8, 0.9), probability=0.3, rng=rng
+            ),
             "reverberate": lambda x: augmentation.reverberate(
                 x, (0.1, 0.2), probability=0.3, sample_rate=1000, rng=rng
             ),
             "add_noise": lambda x: augmentation.add_noise(
                 x, NOISES, (0, 9), probability=0.3, rng=rng
             ),
-            "narrow": lambda x: augmentation.narrow(
+            "narrow": lambda x: augmentation.low_pass(
                 x, (1000, 4000), probability=0.3, band_frequencies=BANDS, rng=rng
             ),
         }[name]
@@ -204,24 +206,24 @@ class TestSpeed:
     @pytest.mark.parametrize("factor", [0.85, 1.0, 1.15])
     def test_moves_a_tone_by_the_factor(self, factor):
         tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)[None]
-        result = augmentation.speed(tone, (factor, factor), probability=1, rng=seeded())
+        result = augmentation.speed_perturb(tone, (factor, factor), probability=1, rng=seeded())
         spectrum = np.abs(np.fft.rfft(result[0] * np.hanning(RATE)))  # 1 Hz a bin
         assert np.argmax(spectrum) == pytest.approx(1000 * factor, abs=1)
 
     def test_keeps_the_middle(self):
-        result = augmentation.speed(impulse(2000), (0.8, 1.2), probability=1, rng=seeded())
+        result = augmentation.speed_perturb(impulse(2000), (0.8, 1.2), probability=1, rng=seeded())
         assert np.argmax(result) == 2000
 
     def test_a_faster_clip_ends_in_zeros(self):
         ones = np.ones((1, 4000), np.float32)
-        result = augmentation.speed(ones, (1.25, 1.25), probability=1, rng=seeded())[0]
+        result = augmentation.speed_perturb(ones, (1.25, 1.25), probability=1, rng=seeded())[0]
         assert np.count_nonzero(result) == pytest.approx(4000 / 1.25, abs=2)
         assert result[0] == result[-1] == 0
 
     def test_factors_fill_the_range(self):
         # An impulse at n/2 + 1000 comes to n/2 + 1000 / factor.
         given = impulse(3000, batch=200)
-        result = augmentation.speed(given, (0.8, 1.25), probability=1, rng=seeded())
+        result = augmentation.speed_perturb(given, (0.8, 1.25), probability=1, rng=seeded())
         factors = 1000 / (np.argmax(result, axis=1) - 2000)
         assert factors.min() == pytest.approx(0.8, abs=0.02)
         assert factors.max() == pytest.approx(1.25, abs=0.02)
@@ -357,18 +359,18 @@ class TestAddNoise:
 class TestRandomCuts:
     def test_is_a_stretch_of_a_noise_from_anywhere(self):
         noise = np.arange(12, dtype=np.float32)
-        cuts = augmentation.random_cuts([noise], 50, 10, rng=seeded())
+        cuts = augmentation.random_crops([noise], 50, 10, rng=seeded())
         assert {cut[0] for cut in cuts} == {0, 1, 2}
         for cut in cuts:
             np.testing.assert_array_equal(np.diff(cut), 1)
 
     def test_a_longer_noise_is_heard_more_often(self):
         noises = [np.zeros(1009, np.float32), np.ones(3009, np.float32)]
-        ones = augmentation.random_cuts(noises, 1000, 10, rng=seeded()).mean()
+        ones = augmentation.random_crops(noises, 1000, 10, rng=seeded()).mean()
         assert ones == pytest.approx(0.75, abs=0.05)
 
     def test_a_short_noise_is_repeated(self):
-        cut = augmentation.random_cuts([np.array([1, 2, 3], np.float32)], 1, 7, rng=seeded())[0]
+        cut = augmentation.random_crops([np.array([1, 2, 3], np.float32)], 1, 7, rng=seeded())[0]
         assert cut.tolist() == [1, 2, 3, 1, 2, 3, 1]
 
 
@@ -393,7 +395,7 @@ class TestGain:
 class TestChannel:
     def responses(self, batch: int, deviation: float) -> np.ndarray:
         given = spectrograms(batch) / 10  # far from the floor
-        added = augmentation.channel(given, deviation, rng=seeded()) - given
+        added = augmentation.random_eq(given, deviation, rng=seeded()) - given
         # The same at every moment of a clip.
         np.testing.assert_allclose(added, added[:, :1].repeat(20, axis=1), atol=1e-5)
         return added[:, 0]
@@ -416,7 +418,7 @@ class TestChannel:
 
 class TestNarrow:
     def narrowed(self, given: np.ndarray, cutoff: float) -> np.ndarray:
-        return augmentation.narrow(
+        return augmentation.low_pass(
             given, (cutoff, cutoff), probability=1, band_frequencies=BANDS, rng=seeded()
         )
 
@@ -429,14 +431,14 @@ class TestNarrow:
     def test_falls_by_48_db_an_octave(self):
         bands = np.array([500.0, 1000, 2000, 4000])
         loud = np.full((1, 1, 4), 40, np.float32)
-        result = augmentation.narrow(
+        result = augmentation.low_pass(
             loud, (1000, 1000), probability=1, band_frequencies=bands, rng=seeded()
         )
         np.testing.assert_allclose(result[0, 0], [40, 40, -8, -56], atol=1e-4)
 
     def test_cutoffs_fill_the_range(self):
         loud = np.zeros((300, 1, 1), np.float32)
-        result = augmentation.narrow(
+        result = augmentation.low_pass(
             loud, (2000, 4000), probability=1, band_frequencies=np.array([4000.0]), rng=seeded()
         )
         assert result.min() == pytest.approx(-48, abs=0.5)
@@ -444,7 +446,7 @@ class TestNarrow:
 
     def test_a_band_at_0_hz_is_below_every_cutoff(self):
         given = np.zeros((1, 1, 1), np.float32)
-        result = augmentation.narrow(
+        result = augmentation.low_pass(
             given, (1000, 1000), probability=1, band_frequencies=np.zeros(1), rng=seeded()
         )
         np.testing.assert_array_equal(result, given)
@@ -485,29 +487,29 @@ class TestMask:
 class TestConfig:
     def test_lists_become_tuples(self):
         # As they are read from a recipe; reverberate keeps its rooms by them.
-        config = AugmentationConfig(speed=[1, 2], rt60=[0.1, 0.2])  # type: ignore[arg-type]
-        assert config.speed == (1.0, 2.0)
-        assert hash(config) == hash(AugmentationConfig(speed=(1, 2), rt60=(0.1, 0.2)))
+        config = AugmentationConfig(speed_perturb=[1, 2], rt60=[0.1, 0.2])  # type: ignore[arg-type]
+        assert config.speed_perturb == (1.0, 2.0)
+        assert hash(config) == hash(AugmentationConfig(speed_perturb=(1, 2), rt60=(0.1, 0.2)))
 
-    @pytest.mark.parametrize("name", ["speed", "rt60", "snr", "gain", "bandwidth"])
+    @pytest.mark.parametrize("name", ["speed_perturb", "rt60", "snr", "gain", "bandwidth"])
     def test_a_range_goes_upwards(self, name):
         with pytest.raises(ValueError, match=rf"{name} as \[low, high\], received \[5.0, 4.0\]"):
             AugmentationConfig(**{name: (5, 4)})
 
     @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
-    @pytest.mark.parametrize("name", ["speed", "reverberation", "noise", "bandwidth"])
+    @pytest.mark.parametrize("name", ["speed_perturb", "reverberation", "noise", "bandwidth"])
     def test_a_probability_is_between_0_and_1(self, name, value):
         with pytest.raises(ValueError, match=rf"{name}_probability between .* received {value}"):
             AugmentationConfig(**{f"{name}_probability": value})
 
-    @pytest.mark.parametrize("name", ["speed", "rt60", "bandwidth"])
+    @pytest.mark.parametrize("name", ["speed_perturb", "rt60", "bandwidth"])
     def test_a_factor_a_time_and_a_frequency_are_above_0(self, name):
         with pytest.raises(ValueError, match=rf"{name} of at least .* received \[0.0, 2.0\]"):
             AugmentationConfig(**{name: (0, 2)})
 
     @pytest.mark.parametrize(
         "name",
-        ["shift", "channel", "time_masks", "time_mask", "frequency_masks", "frequency_mask"],
+        ["shift", "random_eq", "time_masks", "time_mask", "frequency_masks", "frequency_mask"],
     )
     def test_an_amount_is_not_negative(self, name):
         with pytest.raises(ValueError, match=rf"{name} of at least 0, received -1"):
@@ -620,10 +622,10 @@ def test_synthetic_noises_differ_in_colour_and_in_rhythm():
 
 class TestMilder:
     def test_full_strength_changes_nothing(self):
-        assert AugmentationConfig().milder(1.0) == AugmentationConfig()
+        assert AugmentationConfig().scaled(1.0) == AugmentationConfig()
 
     def test_no_strength_leaves_shift_alone(self):
-        config = replace(AugmentationConfig().milder(0.0), shift=0)
+        config = replace(AugmentationConfig().scaled(0.0), shift=0)
         rng = seeded()
         given = clips(4)
         result = augmentation.augment_waveforms(
@@ -636,9 +638,9 @@ class TestMilder:
         np.testing.assert_allclose(drawn, spectrograms(4), atol=1e-5)
 
     def test_half_strength_is_between(self):
-        full, half = AugmentationConfig(), AugmentationConfig().milder(0.5)
+        full, half = AugmentationConfig(), AugmentationConfig().scaled(0.5)
         assert half.noise_probability == full.noise_probability / 2
-        assert replace(full, mixup_probability=0.4).milder(0.5).mixup_probability == 0.2
+        assert replace(full, mixup_probability=0.4).scaled(0.5).mixup_probability == 0.2
         assert half.gain == (full.gain[0] / 2, full.gain[1] / 2)
         assert half.snr == full.snr
         assert (half.time_mask, half.frequency_mask) == (6, 4)
@@ -650,7 +652,7 @@ def test_speed_interpolates_as_numpy_does(factor):
     clips = rng.uniform(-1, 1, (2, 1600)).astype(np.float32)
     places = np.arange(1600)
     played = (places - 800) * factor + 800
-    result = augmentation.speed(clips, (factor, factor), probability=1, rng=rng)
+    result = augmentation.speed_perturb(clips, (factor, factor), probability=1, rng=rng)
     for clip, heard in zip(clips, result, strict=True):
         expected = np.interp(played, places, clip, left=0, right=0)
         np.testing.assert_allclose(heard, expected, atol=1e-6)
@@ -660,7 +662,7 @@ def test_no_microphone_brings_a_band_under_the_floor():
     given = spectrograms(8)
     result = augmentation.augment_log_mels(
         given,
-        AugmentationConfig(channel=20, bandwidth_probability=1, time_masks=0, frequency_masks=0),
+        AugmentationConfig(random_eq=20, bandwidth_probability=1, time_masks=0, frequency_masks=0),
         band_frequencies=BANDS,
         floor=FLOOR,
         rng=seeded(),

@@ -177,7 +177,7 @@ def test_evaluate_prints_the_report(tiny_model, sample):
     report = json.loads(line)
     assert report["model"] == "tiny"
     assert report["protocol"] == "hash-split"
-    assert report["split"] == "testing"
+    assert report["split"] == "test"
     assert 0 <= report["accuracy"] <= 1
     assert report["n"] == sum(c["n"] for c in report["classes"].values())
 
@@ -260,7 +260,7 @@ def test_compare_prints_a_line_a_model(tiny_model, tiny_copy, sample):
     assert first["difference"] is None
     assert second["difference"]["mcnemar_p"] == 1
     assert first["protocol"] == second["protocol"] == "hash-split"
-    assert first["split"] == "testing"
+    assert first["split"] == "test"
     said = echoic(*arguments).stdout
     assert "McNemar's p = 1" in said
     assert f"{first['accuracy']:.2%}" in said

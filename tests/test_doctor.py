@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from echoic import doctor
-from echoic.bundle import DEFAULT, Bundle
-from echoic.doctor import examine
+from echoic.doctor import run_checks
+from echoic.runtime.bundle import DEFAULT, Bundle
 
 RATE = 16_000
 
@@ -56,7 +56,7 @@ def card(*, signal=0.1, inputs=1):
 
 def found(sample, **options):
     options = {"backend": card(), "seconds": 1.0, "data": sample, **options}
-    return {check.name: check for check in examine(**options)}
+    return {check.name: check for check in run_checks(**options)}
 
 
 def test_all_is_well(sample):

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echoic import audio, features
-from echoic.features import FeatureConfig, log_mel, mfcc
+from echoic.config import FeatureConfig
+from echoic.features import log_mel, mfcc
 
 DEFAULT = FeatureConfig()
 WIDE = FeatureConfig(n_fft=1024, win_length=640, hop_length=160, n_mfcc=13)

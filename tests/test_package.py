@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import echoic
-from echoic import training
-from echoic.bundle import DEFAULT, Bundle
-from echoic.training import Recipe
+from echoic import config, networks, training
+from echoic.config import Recipe
+from echoic.runtime.bundle import DEFAULT, Bundle
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.parent.name for path in (ROOT / "models").glob("*/echoic.json"))
@@ -48,7 +48,7 @@ def test_each_dependency_says_why_it_is_there(root):
 
 def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
     files = {p.relative_to(wheel / "echoic").as_posix() for p in (wheel / "echoic").rglob("*")}
-    recipes = {f"recipes/{n}.toml" for n in training.recipe_names()}
+    recipes = {f"recipes/{n}.toml" for n in config.recipe_names()}
     assert (
         recipes | {"py.typed", "assistants/default.toml", "pretrained/gru-12/clip.tflite"} <= files
     )
@@ -111,7 +111,7 @@ def test_how_a_model_came_to_be_is_told_as_it_was(root, name):
     content = json.loads((root / "models" / name / "echoic.json").read_text(encoding="utf-8"))
     recipe = Recipe.from_dict(content["recipe"])
     epochs, teachers, floor, fainter = [x.strip() for x in row.split("|")[2:-1]]
-    assert epochs == f"{recipe.training.epochs} + {recipe.training.finish_epochs}"
+    assert epochs == f"{recipe.training.epochs} + {recipe.training.cooldown_epochs}"
     if name != "attention-12":  # it had older models, which are not here
         assert re.findall(r"`(.+?)`", teachers) == content["training"]["teachers"]
     assert floor == f"{recipe.features.floor_db:.0f} dB"
@@ -125,12 +125,12 @@ def test_the_core_of_the_small_model_fits_a_microcontroller(root):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_is_the_work_of_its_command(root, name):
     bundle = Bundle.load(root / "models" / name)
-    words = shlex.split(bundle.content["training"]["command"])
+    words = shlex.split(bundle.metadata["training"]["command"])
     assert words[:2] == ["echoic", "train"]
     settings = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     recipe = Recipe.load(words[2], overrides=settings)
-    assert Recipe.from_dict(bundle.content["recipe"]) == recipe
-    assert bundle.content["training"]["parameters"] == bundle.keras_model().count_params()
+    assert bundle.recipe == recipe
+    assert bundle.training.parameters == networks.load(bundle).count_params()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_shipped_model_is_the_work_of_its_command(root, name):
     ],
 )
 def test_a_released_model_needs_no_settings(root, name, recipe):
-    words = shlex.split(Bundle.load(root / "models" / name).content["training"]["command"])
+    words = shlex.split(Bundle.load(root / "models" / name).metadata["training"]["command"])
     assert "--set" not in words
     assert words[2] == recipe
 
@@ -152,11 +152,11 @@ def test_a_released_model_needs_no_settings(root, name, recipe):
 def test_the_recipe_alone_makes_the_default_model(root):
     """`echoic train gru`: what else its command says are the places of things and their names."""
     bundle = Bundle.load(root / "models" / DEFAULT)
-    words = shlex.split(bundle.content["training"]["command"])
+    words = shlex.split(bundle.metadata["training"]["command"])
     assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--data-name"}
-    recipe = Recipe.from_dict(bundle.content["recipe"])
-    assert bundle.content["training"]["extra"] == list(recipe.data.extra)
-    assert bundle.content["training"]["teachers"] == list(recipe.training.teachers)
+    recipe = bundle.recipe
+    assert bundle.metadata["training"]["extra_data"] == list(recipe.data.extra_data)
+    assert bundle.metadata["training"]["teachers"] == list(recipe.training.teachers)
     assert training.available_teachers(recipe) == list(recipe.training.teachers)
 
 

@@ -12,11 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from echoic import inspect, metrics, plots
-from echoic.features import FeatureConfig
+from echoic import metrics, plots
+from echoic.config import FeatureConfig
+from echoic.explain import activations
+from echoic.explain.recall import NETWORKS, Memory, MemoryConfig
 from echoic.labels import COMMANDS, SILENCE, UNKNOWN
-from echoic.memory import NETWORKS, Memory, MemoryConfig
-from echoic.plots import memory, panels, style
+from echoic.plots import explain as memory_plots
+from echoic.plots import panels, style
 
 RATE, HOP, N_MFCC = 16_000, 320, 13
 WORDS_12 = (SILENCE, UNKNOWN, *COMMANDS)
@@ -96,7 +98,7 @@ def trace(kinds=("gru",), *, seconds=1.0, once=False, bumps=((2, 12),), notes=()
         return rng.uniform(low, 1, (len(times), 20)).astype(np.float32)
 
     layers = [
-        inspect.Recurrence(
+        activations.Recurrence(
             name=f"{kind}_{number}",
             kind=kind,
             times=times,
@@ -107,7 +109,7 @@ def trace(kinds=("gru",), *, seconds=1.0, once=False, bumps=((2, 12),), notes=()
         for number, kind in enumerate(kinds, start=2)
     ]
     probabilities = posteriors(1 if once else len(times), bumps, len(WORDS_12))
-    return inspect.Trace(
+    return activations.Trace(
         network=None,
         features=FeatureConfig(n_mfcc=N_MFCC),
         labels=WORDS_12,
@@ -125,7 +127,7 @@ def trace(kinds=("gru",), *, seconds=1.0, once=False, bumps=((2, 12),), notes=()
 def influence(seconds=1.0, kind="occlusion"):
     times = (np.arange(round(50 * seconds)) + 0.5) / 50
     values = np.sin(7 * times) * times
-    return inspect.Influence(
+    return activations.Influence(
         kind=kind, label="yes", time=seconds, times=times, values=values.astype(np.float32)
     )
 
@@ -350,7 +352,7 @@ class TestEveryPicture:
             "Missed words (%)",
             "Right (%)",
             "Confidence (%)",
-            "Answers",
+            "SoftLabels",
             "Speakers, worst first",
             "Clips that were right (%)",
             "Clips of a speaker",
@@ -457,7 +459,7 @@ class TestExplanation:
         figure = plots.explanation(result)
         heat_map, gates = figure.axes[2].images[0], figure.axes[3]
         layer = result.recurrent[0]
-        order = memory.order_units(layer.states)
+        order = memory_plots.order_units(layer.states)
         np.testing.assert_array_equal(heat_map.get_array(), layer.states[:, order].T)
         for line, gate in zip(gates.lines, layer.gates.values(), strict=False):
             np.testing.assert_allclose(line.get_ydata(), gate.mean(axis=1))
@@ -470,14 +472,14 @@ class TestExplanation:
     def test_units_that_behave_alike_are_neighbours(self):
         steps = np.linspace(0, 2, 40)[:, None]
         phases = np.random.default_rng(0).permutation(np.linspace(0, 2 * np.pi, 30, endpoint=False))
-        order = memory.order_units(np.sin(2 * np.pi * steps + phases).astype(np.float32))
+        order = memory_plots.order_units(np.sin(2 * np.pi * steps + phases).astype(np.float32))
         turn = np.diff(np.append(phases[order], phases[order[0]])) % (2 * np.pi)
         step = np.minimum(turn, 2 * np.pi - turn)
         np.testing.assert_allclose(step, 2 * np.pi / 30, atol=1e-5)
 
     @pytest.mark.parametrize("shape", [(5, 1), (1, 4), (3, 2)])
     def test_any_states_have_an_order(self, shape):
-        order = memory.order_units(np.zeros(shape, np.float32))
+        order = memory_plots.order_units(np.zeros(shape, np.float32))
         assert sorted(order) == list(range(shape[1]))
 
     def test_of_a_file(self, tiny_model, sample):

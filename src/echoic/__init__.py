@@ -16,47 +16,54 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from echoic.assistant import Assistant
     from echoic.audio import AudioError
-    from echoic.augmentation import AugmentationConfig
-    from echoic.bundle import Bundle, BundleError
-    from echoic.decoder import Decoder, DecoderConfig, Detection
+    from echoic.config import (
+        AugmentationConfig,
+        DataConfig,
+        DecoderConfig,
+        FeatureConfig,
+        ModelConfig,
+        Recipe,
+        TrainingConfig,
+    )
+    from echoic.data import DataError
     from echoic.evaluation import (
-        evaluate_endless,
+        evaluate_continuous,
         evaluate_split,
         evaluate_stream,
         evaluate_test_set,
         tune,
     )
-    from echoic.features import FeatureConfig, mfcc
+    from echoic.features import mfcc
     from echoic.labels import vocabulary
     from echoic.microphone import Microphone
-    from echoic.models import ModelConfig
-    from echoic.recognizer import Posterior, Prediction, Recognizer, StreamingRecognizer
-    from echoic.speech_commands import DataConfig, DataError
-    from echoic.training import Recipe, TrainingConfig, train
+    from echoic.runtime.bundle import Bundle, BundleError
+    from echoic.runtime.decoder import Decoder, Detection
+    from echoic.runtime.recognizer import Posterior, Prediction, Recognizer, StreamingRecognizer
+    from echoic.training import train
 
 # Where each public name lives; it is imported when it is first asked for, so that `import echoic`
 # costs nothing and listening needs no training framework.
 _HOMES = {
     "Assistant": "assistant",
     "AudioError": "audio",
-    "AugmentationConfig": "augmentation",
-    "Bundle": "bundle",
-    "BundleError": "bundle",
-    "DataConfig": "speech_commands",
-    "DataError": "speech_commands",
-    "Decoder": "decoder",
-    "DecoderConfig": "decoder",
-    "Detection": "decoder",
-    "FeatureConfig": "features",
+    "AugmentationConfig": "config",
+    "Bundle": "runtime.bundle",
+    "BundleError": "runtime.bundle",
+    "DataConfig": "config",
+    "DataError": "data",
+    "Decoder": "runtime.decoder",
+    "DecoderConfig": "config",
+    "Detection": "runtime.decoder",
+    "FeatureConfig": "config",
     "Microphone": "microphone",
-    "ModelConfig": "models",
-    "Posterior": "recognizer",
-    "Prediction": "recognizer",
-    "Recipe": "training",
-    "Recognizer": "recognizer",
-    "StreamingRecognizer": "recognizer",
-    "TrainingConfig": "training",
-    "evaluate_endless": "evaluation",
+    "ModelConfig": "config",
+    "Posterior": "runtime.recognizer",
+    "Prediction": "runtime.recognizer",
+    "Recipe": "config",
+    "Recognizer": "runtime.recognizer",
+    "StreamingRecognizer": "runtime.recognizer",
+    "TrainingConfig": "config",
+    "evaluate_continuous": "evaluation",
     "evaluate_split": "evaluation",
     "evaluate_stream": "evaluation",
     "evaluate_test_set": "evaluation",
@@ -87,7 +94,7 @@ __all__ = [
     "StreamingRecognizer",
     "TrainingConfig",
     "__version__",
-    "evaluate_endless",
+    "evaluate_continuous",
     "evaluate_split",
     "evaluate_stream",
     "evaluate_test_set",

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from echoic.audio import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from echoic.live import Listener, Speaker
+    from echoic.live import Listener, Voice
     from echoic.microphone import Source
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Dialogue:
         self._until = 0.0
         self._command = ""
 
-    def hear(self, time: float, word: str) -> list[Turn]:
+    def on_word(self, time: float, word: str) -> list[Turn]:
         """Take a word that was detected at a time (s), no earlier than the last."""
         turns = self.pass_time(time)
         if word == self.wake:
@@ -340,7 +340,7 @@ class Assistant:
         source: Source,
         *,
         listener: Listener | None = None,
-        speaker: Speaker | None = None,
+        speaker: Voice | None = None,
     ) -> None:
         """Listen to a source to its end, and act.
 
@@ -360,19 +360,19 @@ class Assistant:
         ValueError
             See `check`.
         """
-        from echoic.live import Listener, Speaker, half_duplex, loudspeaker
+        from echoic.live import Listener, Voice, half_duplex, loudspeaker
 
         self._failure_level = logging.DEBUG if listener else logging.WARNING
         if listener is None:
-            from echoic.bundle import Bundle
-            from echoic.recognizer import StreamingRecognizer
+            from echoic.runtime.bundle import Bundle
+            from echoic.runtime.recognizer import StreamingRecognizer
 
             bundle = Bundle.load(self.model)
             stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
             listener = Listener(stream, config=bundle.decoder)
         self.check(listener.labels)
         if speaker is None:
-            speaker = Speaker(command=(), play=loudspeaker if source.realtime else None)
+            speaker = Voice(command=(), play=loudspeaker if source.realtime else None)
         numbers = {word: command.number for word, command in self.commands.items()}
         dialogue = Dialogue(
             self.wake, numbers, seconds=self.seconds, number_seconds=self.number_seconds
@@ -380,8 +380,8 @@ class Assistant:
         _tell(listener, Turn(0.0, dialogue.state, f"say {self.wake!r}."))
         for block in half_duplex(source, listener, speaker):
             # A block may hold several words: each is answered before the next is taken.
-            for d in listener.hear(block):
-                turns = dialogue.hear(d.time, d.label)
+            for d in listener.process(block):
+                turns = dialogue.on_word(d.time, d.label)
                 self._answer(turns, dialogue, source, listener, speaker)
             self._answer(dialogue.pass_time(block.end), dialogue, source, listener, speaker)
 
@@ -391,7 +391,7 @@ class Assistant:
         dialogue: Dialogue,
         source: Source,
         listener: Listener,
-        speaker: Speaker,
+        speaker: Voice,
     ) -> None:
         for turn in turns:
             _tell(listener, turn)
@@ -444,7 +444,7 @@ class Assistant:
 
 
 def _tell(listener: Listener, turn: Turn) -> None:
-    listener.announce(turn.time, f"{turn.state.capitalize()}: {turn.reason}")
+    listener.on_status(turn.time, f"{turn.state.capitalize()}: {turn.reason}")
 
 
 def _function(call: str | Callable[[Order], object]) -> Callable[[Order], object]:

@@ -149,7 +149,7 @@ def resample(waveform: Waveform, sample_rate: int, target_rate: int) -> Waveform
     return np.asarray(soxr.resample(waveform, sample_rate, target_rate), dtype=np.float32)
 
 
-def fit_length(waveform: Waveform, length: int) -> Waveform:
+def fix_length(waveform: Waveform, length: int) -> Waveform:
     """Cut the end off, or append zeros, so that the waveform has ``length`` samples."""
     if len(waveform) >= length:
         return waveform[:length]
@@ -179,7 +179,7 @@ def through_opus(waveform: Waveform, *, sample_rate: int = SAMPLE_RATE) -> Wavef
     soundfile.write(buffer, waveform, sample_rate, format="OGG", subtype="OPUS")
     buffer.seek(0)
     decoded, _ = soundfile.read(buffer, dtype="float32")
-    return fit_length(decoded, len(waveform))
+    return fix_length(decoded, len(waveform))
 
 
 def is_recording(path: Path) -> bool:

@@ -11,11 +11,12 @@ for what may be missing (mask).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+
+from echoic.config import AugmentationConfig
 
 Array = npt.NDArray[np.float32]
 Range = tuple[float, float]
@@ -25,111 +26,6 @@ ROOMS = 128
 
 TALKERS = 6
 """How many talk at once in babble: too many for one of them to be understood."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationConfig:
-    """How much each clip may change. A probability of 0 switches a transformation off.
-
-    Attributes
-    ----------
-    mixup_probability
-        Part of the clips through which another clip is heard.
-    speed_probability, speed
-        Part of the clips that are played faster or slower, and by which factors.
-    shift
-        Largest displacement in time, either way (s).
-    reverberation_probability, rt60
-        Part of the clips that are heard in a synthetic room, and its reverberation times (s).
-    noise_probability, snr
-        Part of the clips that get background noise, and the signal-to-noise ratios (dB).
-    gain
-        Change of level (dB).
-    channel
-        Standard deviation of the microphone's response (dB).
-    bandwidth_probability, bandwidth
-        Part of the clips that a narrow line has carried, and where it cut (Hz).
-    time_masks, time_mask
-        Number of masks in time, and the longest (frames).
-    frequency_masks, frequency_mask
-        Number of masks in frequency, and the widest (mel bands).
-    """
-
-    mixup_probability: float = 0.0
-    speed_probability: float = 0.5
-    speed: Range = (0.85, 1.15)
-    shift: float = 0.1
-    reverberation_probability: float = 0.25
-    rt60: Range = (0.1, 0.7)
-    noise_probability: float = 0.8
-    snr: Range = (0.0, 30.0)
-    gain: Range = (-20.0, 6.0)
-    channel: float = 4.0
-    bandwidth_probability: float = 0.2
-    bandwidth: Range = (3000.0, 7600.0)
-    time_masks: int = 2
-    time_mask: int = 12
-    frequency_masks: int = 2
-    frequency_mask: int = 7
-
-    def milder(self, strength: float) -> AugmentationConfig:
-        """Return the same transformations, rarer and smaller.
-
-        Parameters
-        ----------
-        strength
-            What probabilities, masks, the microphone's deviation and the changes of level are
-            multiplied with, 0 to 1. The ranges of what else happens stay as they are.
-        """
-        low, high = self.gain
-        return replace(
-            self,
-            mixup_probability=strength * self.mixup_probability,
-            speed_probability=strength * self.speed_probability,
-            reverberation_probability=strength * self.reverberation_probability,
-            noise_probability=strength * self.noise_probability,
-            bandwidth_probability=strength * self.bandwidth_probability,
-            gain=(strength * low, strength * high),
-            channel=strength * self.channel,
-            time_mask=round(strength * self.time_mask),
-            frequency_mask=round(strength * self.frequency_mask),
-        )
-
-    def __post_init__(self) -> None:
-        for name in ("speed", "rt60", "snr", "gain", "bandwidth"):
-            low, high = (float(x) for x in getattr(self, name))
-            object.__setattr__(self, name, (low, high))
-            if not low <= high:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name} as [low, high], received {[low, high]}."
-                )
-        least = {"speed": 0.1, "rt60": 0.05, "bandwidth": 1.0}
-        for name, bound in least.items():
-            if not getattr(self, name)[0] >= bound:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name} of at least {bound}, "
-                    f"received {list(getattr(self, name))}."
-                )
-        for name in (
-            "shift",
-            "channel",
-            "time_masks",
-            "time_mask",
-            "frequency_masks",
-            "frequency_mask",
-        ):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name} of at least 0, received {value}."
-                )
-        for name in ("mixup", "speed", "reverberation", "noise", "bandwidth"):
-            value = getattr(self, f"{name}_probability")
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name}_probability between 0 and 1, "
-                    f"received {value}."
-                )
 
 
 # --- waveforms ---------------------------------------------------------------------------------
@@ -144,7 +40,9 @@ def augment_waveforms(
     rng: np.random.Generator,
 ) -> Array:
     """Apply what happens to a clip alone, in the order of the world; same shape and dtype."""
-    w = speed(waveforms, config.speed, probability=config.speed_probability, rng=rng)
+    w = speed_perturb(
+        waveforms, config.speed_perturb, probability=config.speed_perturb_probability, rng=rng
+    )
     w = shift(w, round(config.shift * sample_rate), rng=rng)
     w = reverberate(
         w,
@@ -179,7 +77,7 @@ def mixup(
     return mixed, mixed_answers
 
 
-def speed(
+def speed_perturb(
     waveforms: Array, factors: Range, *, probability: float, rng: np.random.Generator
 ) -> Array:
     """Play some clips faster or slower, around their middle; the pitch changes with the speed.
@@ -292,7 +190,7 @@ def _power(waveforms: Array) -> npt.NDArray[np.float64]:
     return energy.astype(np.float64) / waveforms.shape[-1]
 
 
-def random_cuts(noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator) -> Array:
+def random_crops(noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator) -> Array:
     """Cut ``n`` samples from anywhere in the noises, ``count`` times: shape (count, n).
 
     Every second is as likely as any other; a noise that is shorter than a cut is repeated.
@@ -306,7 +204,7 @@ def random_cuts(noises: Sequence[Array], count: int, n: int, *, rng: np.random.G
 def _cuts(
     noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator
 ) -> Iterator[Array]:
-    """Yield `random_cuts` one by one, without a copy: none is to be written to."""
+    """Yield `random_crops` one by one, without a copy: none is to be written to."""
     starts = np.array([max(len(noise) - n, 0) + 1 for noise in noises])
     ends = np.cumsum(starts)
     places = rng.integers(ends[-1], size=count)
@@ -378,8 +276,8 @@ def augment_log_mels(
     ``band_frequencies`` (Hz) has shape (n_mels,); ``floor`` (dB) is `FeatureConfig.floor_db`,
     under which no microphone brings a band.
     """
-    m = channel(log_mels, config.channel, rng=rng)
-    m = narrow(
+    m = random_eq(log_mels, config.random_eq, rng=rng)
+    m = low_pass(
         m,
         config.bandwidth,
         probability=config.bandwidth_probability,
@@ -391,7 +289,7 @@ def augment_log_mels(
     return mask(m, count=config.frequency_masks, longest=config.frequency_mask, axis=2, rng=rng)
 
 
-def channel(log_mels: Array, deviation: float, *, rng: np.random.Generator) -> Array:
+def random_eq(log_mels: Array, deviation: float, *, rng: np.random.Generator) -> Array:
     """Hear each clip through another microphone: a smooth random response, in decibels."""
     batch, _, n_mels = log_mels.shape
     # The first few cosines over the bands: a tilt, a bow, a wave; as in the cepstrum itself.
@@ -402,7 +300,7 @@ def channel(log_mels: Array, deviation: float, *, rng: np.random.Generator) -> A
     return np.asarray(log_mels + response[:, None], dtype=np.float32)
 
 
-def narrow(
+def low_pass(
     log_mels: Array,
     cutoffs: Range,
     *,

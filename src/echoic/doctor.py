@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from echoic import bundle as bundles
 from echoic import microphone
-from echoic.bundle import Bundle
-from echoic.live.patience import PATIENCE_SECONDS, ask
 from echoic.microphone.portaudio import load
 from echoic.microphone.sources import QUIETEST
-from echoic.recognizer import StreamingRecognizer
+from echoic.runtime import bundle as bundles
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.recognizer import StreamingRecognizer
+from echoic.timeouts import PATIENCE_SECONDS, ask
 
 LISTENING = ("numpy", "ai-edge-litert", "sounddevice", "soundfile", "soxr", "typer", "rich")
 """Distributions without which there is no listening."""
@@ -52,7 +52,7 @@ class Check:
     advice: str = ""
 
 
-def examine(
+def run_checks(
     model: str | Path | None = None,
     *,
     device: int | str | None = None,
@@ -165,7 +165,7 @@ def _data(folder: Path) -> Check:
             "data set", "note", f"not at {folder}; only training needs it", "echoic download"
         )
     words = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))]
-    lists = [f"{side}_list.txt" for side in ("validation", "testing")]
+    lists = [f"{side}_list.txt" for side in ("validation", "test")]
     if missing := [name for name in lists if not (folder / name).is_file()]:
         return Check(
             "data set",

@@ -13,89 +13,16 @@ a clip. `frontend.MFCC` is the one mirror of this file, inside a graph; there is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from echoic.config import FeatureConfig
+
 if TYPE_CHECKING:
     from echoic.audio import Waveform
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureConfig:
-    """How sound becomes numbers. Stored with every model; nothing about features lives elsewhere.
-
-    Attributes
-    ----------
-    sample_rate
-        Samples a second (Hz).
-    n_fft
-        Length of a frame (samples). A power of two, where the model is to be exported.
-    win_length
-        Length of the Hann window (samples), aligned with the right end of the frame, so that a
-        window shorter than ``n_fft`` costs no latency.
-    hop_length
-        Distance of two frames (samples).
-    n_mels, fmin, fmax
-        Number of mel bands (Slaney's scale and norm, librosa's default), between these
-        frequencies (Hz).
-    n_mfcc
-        Number of cepstral coefficients kept, from the 0th.
-    floor_db
-        Power of a mel band below which everything is silence (dB): the smallest value of `log_mel`.
-        The higher it is, the less digital silence differs from a quiet room; the lower, the fainter
-        a voice may be. The rounding of 16-bit samples is at about -93.
-    """
-
-    sample_rate: int = 16_000
-    n_fft: int = 512
-    win_length: int = 512
-    hop_length: int = 320
-    n_mels: int = 40
-    fmin: float = 20.0
-    fmax: float = 7600.0
-    n_mfcc: int = 40
-    floor_db: float = -60.0
-
-    def __post_init__(self) -> None:
-        bounds = {
-            "sample_rate": (1, 1_000_000),
-            "n_fft": (2, 65_536),
-            "win_length": (1, self.n_fft),
-            "hop_length": (1, self.n_fft),
-            "n_mels": (1, self.n_fft // 2),
-            "n_mfcc": (1, self.n_mels),
-            "fmin": (0, self.fmax),
-            "fmax": (self.fmin, self.sample_rate / 2),
-            "floor_db": (-120, 0),
-        }
-        for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(
-                    f"Expected FeatureConfig.{name} between {low} and {high}, received {value}."
-                )
-
-    @property
-    def amin(self) -> float:
-        """``floor_db`` as a power, librosa's name for it."""
-        return float(10 ** (self.floor_db / 10))
-
-    @property
-    def padding(self) -> int:
-        """Zeros before the first sample; also the samples that a stream keeps between hops."""
-        return self.n_fft - self.hop_length
-
-    def n_frames(self, n_samples: int) -> int:
-        """Frames of a waveform of ``n_samples`` samples."""
-        return n_samples // self.hop_length
-
-    def time(self, frame: int) -> float:
-        """Return the instant (s) at which frame ``frame`` is complete."""
-        return (frame + 1) * self.hop_length / self.sample_rate
 
 
 @lru_cache(maxsize=8)

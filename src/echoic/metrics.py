@@ -327,14 +327,14 @@ def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Answers of about the same confidence; see `reliability_bins`.
+    """SoftLabels of about the same confidence; see `reliability_bins`.
 
     Attributes
     ----------
     lower, upper
         Range of the confidence, 0 to 1.
     n
-        Answers in it, at least 1.
+        SoftLabels in it, at least 1.
     confidence
         Their mean confidence, 0 to 1.
     accuracy

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echoic import audio
-from echoic.evaluation import hearing
+from echoic.evaluation import make_posterior_fn
 
 RATE = audio.SAMPLE_RATE
 STEP = 640
@@ -64,9 +64,9 @@ def listener():
 
 
 @pytest.fixture
-def hear(listener):
+def posterior_fn(listener):
     """The same, as a function of waveforms."""
-    return hearing(listener)
+    return make_posterior_fn(listener)
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,18 @@ import logging
 import numpy as np
 import pytest
 
-from echoic import audio, evaluation, metrics
-from echoic import speech_commands as sc
-from echoic.bundle import Bundle
+from echoic import audio, evaluation, metrics, reports
+from echoic import data as datasets
 from echoic.evaluation import Evaluation
-from echoic.recognizer import Recognizer
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.recognizer import Recognizer
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 
 
 def answers(targets, predicted, **more):
     n = len(targets)
-    examples = sc.Examples(
+    examples = datasets.Examples(
         np.zeros((n, 16000), np.float32),
         np.array(targets),
         tuple(f"{LABELS[t]}/{i}.wav" for i, t in enumerate(targets)),
@@ -25,7 +25,7 @@ def answers(targets, predicted, **more):
     )
     probabilities = np.full((n, 4), 0.1, np.float32)
     probabilities[np.arange(n), predicted] = np.linspace(0.5, 0.9, n)
-    return Evaluation("hash-split", {"split": "testing"}, examples, probabilities, **more)
+    return Evaluation("hash-split", {"split": "test"}, examples, probabilities, **more)
 
 
 def test_the_report_of_known_answers():
@@ -34,7 +34,7 @@ def test_the_report_of_known_answers():
     assert report["n"] == 6
     assert report["interval"] == pytest.approx(metrics.wilson_interval(4, 6), abs=1e-4)
     assert report["protocol"] == "hash-split"
-    assert report["split"] == "testing"
+    assert report["split"] == "test"
     assert report["without_silence"]["accuracy"] == pytest.approx(3 / 4)
     assert report["without_silence"]["n"] == 4
     assert report["classes"]["yes"] == {"n": 2, "recall": 0.5, "precision": 0.5}
@@ -91,13 +91,13 @@ def test_a_test_archive_that_is_not_whole_is_told(speech_commands):
 
 def test_the_report_and_the_record_are_written(tiny_copy, sample, tmp_path):
     model = Bundle.load(tiny_copy)
-    result = evaluation.evaluate_split(model, sample, split="testing")
-    evaluation.write_report(model, result, tmp_path / "report")
+    result = evaluation.evaluate_split(model, sample, split="test")
+    reports.write_report(model, result, tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["accuracy"] == result.report()["accuracy"]
     assert (tmp_path / "report" / "confusion.png").read_bytes()[:4] == b"\x89PNG"
-    recorded = evaluation.record(model, result)
-    assert set(recorded.metrics) == {"hash-split validation", "hash-split testing"}
+    recorded = reports.record(model, result)
+    assert set(recorded.metrics) == {"hash-split validation", "hash-split test"}
     assert (tiny_copy / "confusion.png").exists()
 
 

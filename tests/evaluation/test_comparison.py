@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from echoic import data as datasets
 from echoic import evaluation, metrics
-from echoic import speech_commands as sc
-from echoic.bundle import Bundle
 from echoic.evaluation import Evaluation
+from echoic.runtime.bundle import Bundle
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 
@@ -26,7 +26,7 @@ def answers(wrong, *, n=40, clips_of_a_speaker=2, name="yes/{speaker}_nohash_{ta
     names = tuple(
         name.format(speaker=i // clips_of_a_speaker, take=i % clips_of_a_speaker) for i in range(n)
     )
-    examples = sc.Examples(np.zeros((n, 1), np.float32), targets, names, LABELS)
+    examples = datasets.Examples(np.zeros((n, 1), np.float32), targets, names, LABELS)
     return Evaluation("archive-v0.02", {}, examples, np.eye(4, dtype=np.float32)[predicted])
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from echoic import audio, metrics
-from echoic import speech_commands as sc
-from echoic.bundle import Bundle
-from echoic.evaluation import Evaluation, examine, robustness
+from echoic import data as datasets
+from echoic.evaluation import Evaluation, evaluate_robustness, robustness
 from echoic.evaluation.robustness import babble, choose, displace, mix, pink, play, set_peak
-from echoic.recognizer import Recognizer
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.recognizer import Recognizer
 
 RATE = audio.SAMPLE_RATE
 LABELS = ("_silence_", "_unknown_", "yes", "no")
@@ -22,7 +22,7 @@ def power(waveform):
     return float(np.mean(np.square(waveform, dtype=np.float64)))
 
 
-def hear(clip):
+def posterior_fn(clip):
     """Know a tone by its part of the power of a clip."""
     spectrum = np.abs(np.fft.rfft(clip)) ** 2
     parts = [spectrum[f - 60 : f + 61].sum() / (spectrum.sum() + 1e-9) for f in TONES.values()]
@@ -46,7 +46,7 @@ class Listener:
         assert waveforms.shape[1] == RATE
         assert waveforms.dtype == np.float32
         Listener.heard += 1
-        return np.stack([hear(waveform) for waveform in waveforms])
+        return np.stack([posterior_fn(waveform) for waveform in waveforms])
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def examples(tone):
         ]
     )
     names = tuple(f"{LABELS[t]}/{i}.wav" for i, t in enumerate(targets))
-    return sc.Examples(waveforms, targets, names, LABELS)
+    return datasets.Examples(waveforms, targets, names, LABELS)
 
 
 @pytest.fixture
 def evaluation(examples):
-    probabilities = np.stack([hear(waveform) for waveform in examples.waveforms])
+    probabilities = np.stack([posterior_fn(waveform) for waveform in examples.waveforms])
     return Evaluation("archive-v0.02", {}, examples, probabilities)
 
 
@@ -166,7 +166,7 @@ def test_babble_never_has_the_label_of_its_clip(examples):
 
 def test_babble_needs_others(examples):
     only = np.flatnonzero(examples.targets == 2)
-    alone = sc.Examples(
+    alone = datasets.Examples(
         examples.waveforms[only], examples.targets[only], ("a", "b", "c"), examples.labels
     )
     with pytest.raises(ValueError, match=r"Expected spoken clips of another label .*received none"):
@@ -185,7 +185,9 @@ def test_clips_are_drawn_by_label_and_never_silent(examples):
 
 def test_all_conditions_and_their_figures(model, evaluation, noises, listener):
     done = []
-    sections = examine(model, evaluation, noises=noises, on_progress=lambda *x: done.append(x))
+    sections = evaluate_robustness(
+        model, evaluation, noises=noises, on_progress=lambda *x: done.append(x)
+    )
     assert [s.key for s in sections] == ["noise", "reverberation", "shift", "speed", "loudness"]
     n = COUNTS["_unknown_"] + COUNTS["yes"] + COUNTS["no"]
     conditions = 3 * len(robustness.SNRS) + sum(
@@ -220,7 +222,7 @@ def test_all_conditions_and_their_figures(model, evaluation, noises, listener):
 
 def test_strength_tells(model, evaluation, noises, listener):
     """The listener knows tones by their part of the power: hiss takes it, and so does speed."""
-    data = {s.key: s.data for s in examine(model, evaluation, noises=noises)}
+    data = {s.key: s.data for s in evaluate_robustness(model, evaluation, noises=noises)}
     assert data["noise"]["clean"]["accuracy"] == 1
     hiss = [row["accuracy"] for row in data["noise"]["kinds"]["bike"]["conditions"]]
     assert hiss == sorted(hiss, reverse=True)
@@ -234,9 +236,9 @@ def test_unchanged_conditions_give_the_unchanged_accuracy(model, examples, liste
     targets[-2:] = (
         2  # Two clips are called "yes" and sound as "no": wrong whatever is done to them.
     )
-    named = sc.Examples(examples.waveforms, targets, examples.names, LABELS)
-    answers = np.stack([hear(waveform) for waveform in named.waveforms])
-    sections = examine(model, Evaluation("hash-split", {}, named, answers))
+    named = datasets.Examples(examples.waveforms, targets, examples.names, LABELS)
+    answers = np.stack([posterior_fn(waveform) for waveform in named.waveforms])
+    sections = evaluate_robustness(model, Evaluation("hash-split", {}, named, answers))
     data = {s.key: s.data for s in sections}
     assert data["shift"]["unchanged"]["accuracy"] == pytest.approx(19 / 21, abs=1e-6)
     for key, value in (("shift", 0), ("speed", 1)):
@@ -246,14 +248,15 @@ def test_unchanged_conditions_give_the_unchanged_accuracy(model, examples, liste
 
 def test_the_same_figures_twice(model, evaluation, noises, listener):
     first, second = (
-        [s.data for s in examine(model, evaluation, noises=noises, limit=8)] for _ in range(2)
+        [s.data for s in evaluate_robustness(model, evaluation, noises=noises, limit=8)]
+        for _ in range(2)
     )
     assert first == second
 
 
 @pytest.mark.parametrize("given", [None, "nothing"])
 def test_without_recordings_it_says_so(model, evaluation, listener, tmp_path, given):
-    noise = examine(model, evaluation, noises=given and tmp_path / given, limit=3)[0]
+    noise = evaluate_robustness(model, evaluation, noises=given and tmp_path / given, limit=3)[0]
     assert list(noise.data["kinds"]) == ["pink", "babble"]
     assert noise.data["unseen"] is None
     assert noise.tiles == ()
@@ -263,33 +266,33 @@ def test_without_recordings_it_says_so(model, evaluation, listener, tmp_path, gi
 
 
 def test_a_model_that_heard_every_noise(model, evaluation, noises, listener):
-    model.content["recipe"]["data"]["unseen_noises"] = []
-    noise = examine(model, evaluation, noises=noises, limit=3)[0]
+    model.metadata["recipe"]["data"]["unseen_noises"] = []
+    noise = evaluate_robustness(model, evaluation, noises=noises, limit=3)[0]
     assert "kept no recording of noise out" in noise.text
 
 
 def test_a_test_of_one_word_has_no_babble(model, examples, listener):
     only = np.flatnonzero(examples.targets == 2)
-    alone = sc.Examples(
+    alone = datasets.Examples(
         examples.waveforms[only], examples.targets[only], ("a", "b", "c"), examples.labels
     )
-    answers = np.stack([hear(waveform) for waveform in alone.waveforms])
-    noise = examine(model, Evaluation("hash-split", {}, alone, answers))[0]
+    answers = np.stack([posterior_fn(waveform) for waveform in alone.waveforms])
+    noise = evaluate_robustness(model, Evaluation("hash-split", {}, alone, answers))[0]
     assert list(noise.data["kinds"]) == ["pink"]
     assert "Babble" not in noise.text
 
 
 def test_silence_alone_has_nothing_to_examine(model, examples, listener):
-    silent = sc.Examples(
+    silent = datasets.Examples(
         examples.waveforms[:2], examples.targets[:2], examples.names[:2], examples.labels
     )
-    answers = np.stack([hear(waveform) for waveform in silent.waveforms])
-    assert examine(model, Evaluation("hash-split", {}, silent, answers)) == []
+    answers = np.stack([posterior_fn(waveform) for waveform in silent.waveforms])
+    assert evaluate_robustness(model, Evaluation("hash-split", {}, silent, answers)) == []
 
 
 def test_bad_limit(model, evaluation):
     with pytest.raises(ValueError, match=r"limit of at least 1 clip, received 0"):
-        examine(model, evaluation, limit=0)
+        evaluate_robustness(model, evaluation, limit=0)
 
 
 def test_the_rooms_are_not_those_of_training():
@@ -304,7 +307,7 @@ def test_it_is_the_file_that_ships_that_hears(tiny_model, sample):
 
     model = Bundle.load(tiny_model)
     result = evaluate_split(model, sample)
-    shift = next(s for s in examine(model, result, limit=6) if s.key == "shift")
+    shift = next(s for s in evaluate_robustness(model, result, limit=6) if s.key == "shift")
     chosen = choose(result.examples, 6)
     moved = np.stack([displace(result.examples.waveforms[i], -3200) for i in chosen])
     answers = Recognizer(model).probabilities(moved).argmax(axis=1)

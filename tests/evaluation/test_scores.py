@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echoic import metrics
-from echoic.decoder import Detection
 from echoic.evaluation import Score, Word, score_detections
+from echoic.runtime.decoder import Detection
 
 TRUTH = (Word(1.0, 1.5, "yes"), Word(3.0, 3.4, "go"), Word(5.0, 5.5, "_unknown_"))
 

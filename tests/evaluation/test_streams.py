@@ -1,155 +1,202 @@
-"""Streams have their words where they say, at the ratio that they say."""
+"""Words in streams, from the sound to the report."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from echoic import audio
-from echoic import speech_commands as sc
-from echoic.evaluation import Word, audible, build_stream, read_truth, write_truth
+from echoic import audio, evaluation, reports
+from echoic.audio import AudioError
+from echoic.config import DecoderConfig
+from echoic.evaluation import make_posterior_fn, read_truth
+from echoic.runtime import bundle
+from echoic.runtime.bundle import Bundle
 
-RATE = 16_000
-LABELS = ("_silence_", "_unknown_", "yes", "no")
-
-
-def examples(n=12, *, seed=0):
-    """Bursts of noise of 0.4 s, at another place and level in each clip."""
-    rng = np.random.default_rng(seed)
-    waveforms = np.zeros((n, RATE), np.float32)
-    for row in waveforms:
-        start = rng.integers(2000, 7000)
-        row[start : start + 6400] = rng.normal(0, rng.uniform(0.01, 0.2), 6400)
-    targets = np.arange(n) % len(LABELS)
-    return sc.Examples(waveforms, targets, tuple(map(str, range(n))), LABELS)
+QUICK = DecoderConfig(smoothing=0.08, enter=0.8, exit=0.4, refractory=0.3)
 
 
-NOISE = np.random.default_rng(9).normal(0, 0.05, 20 * RATE).astype(np.float32)
+@pytest.fixture
+def model(tiny_copy):
+    return bundle.set_decoder(Bundle.load(tiny_copy), QUICK)
 
 
-def test_words_are_where_the_truth_says():
-    stream = build_stream(examples(), seed=3)
-    assert stream.waveform.dtype == np.float32
-    heard = np.zeros(len(stream.waveform), bool)
-    for start, end, _ in stream.truth:
-        assert end - start == pytest.approx(0.4, abs=0.045)
-        heard[round(start * RATE) : round(end * RATE)] = True
-    assert np.abs(stream.waveform[~heard]).max() < 0.01
-    assert stream.duration == len(stream.waveform) / RATE
-
-
-def test_every_word_is_in_it_once_and_silence_never():
-    stream = build_stream(examples(), seed=3)
-    labels = [word.label for word in stream.truth]
-    assert sorted(labels) == sorted(["_unknown_", "yes", "no"] * 3)
-    assert list(stream.truth) == sorted(stream.truth)
-    assert len(build_stream(examples(), words=4).truth) == 4
-
-
-def test_gaps_are_within_their_range():
-    stream = build_stream(examples(40), gap=(0.5, 0.6))
-    n = len(stream.truth)
-    assert n + 0.5 * (n + 1) <= stream.duration <= n + 0.6 * (n + 1)
-
-
-def test_the_seed_decides():
-    first, again, other = (
-        build_stream(examples(), noises=[NOISE], snr_db=10, seed=seed) for seed in (1, 1, 2)
+@pytest.fixture
+def result(model, tones, negatives, posterior_fn):
+    return evaluation.evaluate_stream(
+        model, tones, negatives=negatives, snrs=[20, 0], words=None, posterior_fn=posterior_fn
     )
-    np.testing.assert_array_equal(first.waveform, again.waveform)
-    assert first.truth == again.truth
+
+
+def test_a_recognizer_that_knows_the_words_makes_no_mistake(result):
+    report = result.report()
+    assert report["protocol"] == "stream"
+    assert set(report["streams"]) == {"20 dB", "0 dB"}
+    words = report["streams"]["20 dB"]["words"]
+    assert report["all"]["words"] == 2 * words == 32
+    for row in report["streams"].values():
+        assert (row["misses"], row["wrong_words"], row["false_accepts"]["count"]) == (0, 0, 0)
+        # Two steps of the word: long before its end.
+        assert -0.4 < row["delay"]["median"] < -0.2
+    # The same words at two ratios show no more of words than the sixteen alone.
+    same = report["streams"]["20 dB"]["miss_rate_interval"]
+    assert report["all"]["miss_rate_interval"] == same
+    assert report["decoder"] == QUICK.to_dict()
+    assert json.loads(json.dumps(report)) == report
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_what_is_heard_at_two_ratios_is_counted_twice_but_known_once(result, count):
+    scores = {
+        name: dataclasses.replace(score, false_accepts=count)
+        for name, score in result.scores.items()
+    }
+    report = dataclasses.replace(result, scores=scores).report()
+    one, both = (r["false_accepts"] for r in (report["streams"]["0 dB"], report["all"]))
+    assert (both["count"], both["per_hour"]) == (2 * count, one["per_hour"])
+    assert both["interval"] == one["interval"]
+
+
+def test_a_curve_over_the_same_streams_twice_knows_them_once(model, tones, posterior_fn):
+    once, twice = (
+        evaluation.evaluate_stream(
+            model, tones, snrs=snrs, words=None, posterior_fn=posterior_fn
+        ).report()["det"]
+        for snrs in ([20], [20, 20.001])
+    )
+    for one, both in zip(once, twice, strict=True):
+        assert both["false_accepts"]["count"] == 2 * one["false_accepts"]["count"]
+        assert both["false_accepts"]["interval"] == one["false_accepts"]["interval"]
+
+
+def test_a_false_accept_is_found_in_its_file(result):
+    negatives = result.report()["negatives"]
+    accepts = negatives["false_accepts"]
+    assert accepts["count"] == 1
+    assert accepts["hours"] == pytest.approx(91 / 3600, abs=1e-4)
+    (found,) = negatives["accepted"]
+    assert (found["file"], found["label"]) == ("b/c.wav", "no")
+    assert 30.3 < found["time"] < 30.5
+    assert "words" not in negatives
+    assert result.report()["warnings"] == []
+
+
+def test_the_curve_trades_misses_for_false_accepts(result):
+    misses = [point.miss_rate for point in result.points]
+    accepts = [point.false_accepts for point in result.points]
+    assert misses == sorted(misses)
+    assert accepts == sorted(accepts, reverse=True)
+    # The listener is never surer than 0.97.
+    assert (misses[0], misses[-1]) == (0, 1)
+    assert (accepts[0], accepts[-1]) == (1, 0)
+
+
+def test_the_same_call_gives_the_same_figures(model, tones, posterior_fn):
+    first, second, other = (
+        evaluation.evaluate_stream(
+            model, tones, snrs=[0], words=10, seed=seed, posterior_fn=posterior_fn
+        )
+        for seed in (0, 0, 1)
+    )
+    assert first.report() == second.report()
     assert first.truth != other.truth
+    assert first.negatives is None
+    assert "negatives" not in first.report()
+    assert "No recordings without words were heard" in first.report()["warnings"][0]
 
 
-def test_the_ratio_is_that_of_each_word():
-    clean = build_stream(examples(), seed=5)
-    for snr in (20, 0):
-        noisy = build_stream(examples(), noises=[NOISE], snr_db=snr, seed=5)
-        assert noisy.truth == clean.truth
-        noise = noisy.waveform - clean.waveform
-        for start, end, _ in clean.truth:
-            part = slice(round(start * RATE), round(end * RATE))
-            power = [np.mean(np.square(x[part])) for x in (clean.waveform, noise)]
-            assert 10 * np.log10(power[0]) == pytest.approx(-26, abs=0.5)
-            assert 10 * np.log10(power[0] / power[1]) == pytest.approx(snr, abs=1)
-
-
-def test_noise_keeps_its_level_where_one_gives_way_to_another():
-    noises = [NOISE, np.float32(0.01) * np.sin(np.arange(3 * RATE) / 7).astype(np.float32)]
-    clean = build_stream(examples(40))
-    noise = build_stream(examples(40), noises=noises, snr_db=10).waveform - clean.waveform
-    levels = 10 * np.log10(
-        np.mean(np.square(noise[: len(noise) // RATE * RATE].reshape(-1, RATE)), 1)
-    )
-    np.testing.assert_allclose(levels, -36, atol=1.0)
-
-
-def test_a_noise_that_is_all_but_silent_is_not_blown_up():
-    noise = np.full(6 * RATE, 1e-5, np.float32)
-    quiet = build_stream(examples(), noises=[noise], snr_db=0)
-    clean = build_stream(examples())
-    assert np.abs(quiet.waveform - clean.waveform).max() < 0.01
-
-
-def test_digital_silence_is_no_word():
-    some = examples()
-    some.waveforms[2] = 0
-    assert len(build_stream(some).truth) == len(build_stream(examples()).truth) - 1
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"gap": (1.0, 0.5)}, r"\(shortest, longest\) in seconds, received \(1.0, 0.5\)"),
-        ({"gap": (-1.0, 0.5)}, "shortest"),
-        ({"snr_db": 10}, "noises for a ratio of 10 dB, received none"),
-        ({"words": 0}, "at least one word"),
-    ],
-)
-def test_what_cannot_be_built(settings, message):
-    with pytest.raises(ValueError, match=message):
-        build_stream(examples(), **settings)
-
-
-def test_the_audible_part_of_a_word_in_a_room():
+def test_a_test_archive_has_its_own_noise(model, tone, tmp_path, posterior_fn):
+    archive = tmp_path / "archive"
     rng = np.random.default_rng(0)
-    room = rng.normal(0, 0.001, RATE).astype(np.float32)
-    word = room.copy()
-    word[4000:9000] += rng.normal(0, 0.1, 5000).astype(np.float32)
-    word[9000:11000] += rng.normal(0, 0.002, 2000).astype(np.float32)  # 34 dB below: inaudible
-    start, end = audible(word)
-    assert start == pytest.approx(4000, abs=320)
-    assert end == pytest.approx(9000, abs=320)
+    for label, word in (("yes", "yes"), ("no", "no"), ("_unknown_", "cat"), ("_silence_", None)):
+        (archive / label).mkdir(parents=True)
+        for i in range(3):
+            noise = rng.normal(0, 0.1, 16000).astype(np.float32)
+            audio.write(archive / label / f"{i}.wav", tone(word) if word else noise)
+    result = evaluation.evaluate_stream(model, archive, snrs=[10], posterior_fn=posterior_fn)
+    assert result.total.words == result.total.hits == 6
+    assert "split" not in result.details
 
 
-def test_the_end_of_a_word_after_a_pause_is_audible():
-    word = np.zeros(RATE, np.float32)
-    word[2000:6000] = 0.1
-    word[7000:7800] = 0.02  # the release of a "t", 14 dB below
-    assert audible(word)[1] == pytest.approx(7800, abs=320)
+def test_a_recording_with_its_truth(model, tone, tmp_path, posterior_fn):
+    waveform = np.concatenate([tone(word) for word in ("yes", "cat", "no", "no")])
+    audio.write(tmp_path / "said.wav", waveform)
+    (tmp_path / "said.tsv").write_text(
+        "0.3\t0.7\tyes\n1.3\t1.7\tstop\n2.3\t2.7\tno\n3.3\t3.7\tno\n"
+    )
+    result = evaluation.evaluate_recording(model, tmp_path / "said.wav", posterior_fn=posterior_fn)
+    assert (result.total.words, result.total.hits) == (3, 3)  # "stop" is a word it does not know
+    assert result.truth["said"][1].label == "_unknown_"
+    assert result.details["data"] == "said.wav"
 
 
-@pytest.mark.parametrize("n", [1, 100, 320, 16000])
-def test_something_is_audible_of_every_sound(n):
-    start, end = audible(np.full(n, 0.1, np.float32))
-    assert (start, end) == (0, n)
+def test_a_recording_without_a_word_has_false_accepts_alone(model, tone, tmp_path, posterior_fn):
+    audio.write(tmp_path / "said.wav", np.concatenate([tone("cat"), tone("yes")]))
+    (tmp_path / "said.tsv").write_text("")
+    result = evaluation.evaluate_recording(model, tmp_path / "said.wav", posterior_fn=posterior_fn)
+    assert result.report()["all"]["false_accepts"]["count"] == 1
+    assert result.points == ()
+    recorded = reports.record(model, result)
+    assert "False accepts in those streams: 1 in" in (recorded.path / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
-def test_the_truth_survives_its_file(tmp_path):
-    truth = (Word(0.5, 1.0, "yes"), Word(2.125, 2.5, "_unknown_"))
-    write_truth(tmp_path / "stream.tsv", truth)
-    assert (tmp_path / "stream.tsv").read_bytes() == b"0.500\t1.000\tyes\n2.125\t2.500\t_unknown_\n"
-    assert read_truth(tmp_path / "stream.tsv") == truth
+def test_the_report_is_written_with_the_truth_beside(model, result, tmp_path):
+    reports.write_report(model, result, tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report == {"model": "tiny", **result.report()}
+    assert (tmp_path / "report" / "det.png").read_bytes()[:4] == b"\x89PNG"
+    truth = read_truth(tmp_path / "report" / "stream_20dB.tsv")
+    assert [word.label for word in truth] == [word.label for word in result.truth["20 dB"]]
 
 
-def test_the_truth_of_the_sample(sample):
-    truth = read_truth(sample / "stream.tsv")
-    assert [word.label for word in truth][:4] == ["yes", "left", "go", "go"]
-    assert truth[-1].end < len(audio.read(sample / "stream.wav")) / RATE
+def test_the_card_says_what_was_measured(model, result):
+    recorded = reports.record(model, result)
+    assert recorded.metrics["stream"]["all"]["words"] == 32
+    card = (model.path / "README.md").read_text(encoding="utf-8")
+    assert "| 20 dB | 16 | **0.0%** (0.0% – 19.4%) | 0 |" in card
+    assert "False accepts in recordings without any of its words: 1 in 0.03 h" in card
+    assert "fewer than" in card
+    assert "![Detection error trade-off](det.png)" in card
+    assert (model.path / "det.png").exists()
+    assert "hash-split validation" in card
 
 
-@pytest.mark.parametrize(
-    "line", ["1.0\t2.0", "1.0 2.0 yes", "a\t2.0\tyes", "2.0\t1.0\tyes", "nan\t1\tyes", "1\t2\t "]
-)
-def test_a_line_that_is_none(tmp_path, line):
-    (tmp_path / "stream.tsv").write_text(f"0.5\t1.0\tno\n\n{line}\n")
-    with pytest.raises(ValueError, match="in line 3 of .*stream.tsv, received"):
-        read_truth(tmp_path / "stream.tsv")
+def test_a_stream_is_heard_without_resets_and_in_any_blocks(listener, tone):
+    sound = [tone("yes"), tone("no")[:5000], tone("cat")]
+    pieces = make_posterior_fn(listener)(sound)
+    whole = make_posterior_fn(listener, sample_rate=700)([np.concatenate(sound)])
+    np.testing.assert_array_equal(pieces.times, whole.times)
+    np.testing.assert_array_equal(pieces.probabilities, whole.probabilities)
+    assert pieces.step == pytest.approx(0.04)
+
+
+def test_what_cannot_be_heard(model, tones, tmp_path, posterior_fn):
+    with pytest.raises(ValueError, match="at least one ratio"):
+        evaluation.evaluate_stream(model, tones, snrs=[], posterior_fn=posterior_fn)
+    with pytest.raises(FileNotFoundError, match="No recordings in"):
+        evaluation.evaluate_stream(
+            model, tones, negatives=tmp_path, snrs=[0], posterior_fn=posterior_fn
+        )
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    with pytest.raises(AudioError, match="broken.wav"):
+        evaluation.evaluate_stream(
+            model, tones, negatives=tmp_path, snrs=[0], words=3, posterior_fn=posterior_fn
+        )
+    with pytest.raises(ValueError, match="sound of at least one step"):
+        posterior_fn([np.zeros(10, np.float32)])
+
+
+def test_progress_counts_streams_and_files(model, tones, negatives, posterior_fn):
+    done = []
+    evaluation.evaluate_stream(
+        model,
+        tones,
+        negatives=negatives,
+        snrs=[20],
+        words=3,
+        posterior_fn=posterior_fn,
+        on_progress=lambda *x: done.append(x),
+    )
+    assert done == [(1, 3), (2, 3), (3, 3)]

@@ -6,12 +6,13 @@ import logging
 import numpy as np
 import pytest
 
-from echoic import bundle, evaluation
-from echoic.bundle import Bundle, BundleError
-from echoic.decoder import DecoderConfig
+from echoic import evaluation
+from echoic.config import DecoderConfig
 from echoic.evaluation import Posteriors, Word
-from echoic.evaluation.listening import Heard, judge
+from echoic.evaluation.posteriors import ScoredStream, score
 from echoic.evaluation.tuning import choose
+from echoic.runtime import bundle
+from echoic.runtime.bundle import Bundle, BundleError
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 STEP = 0.04
@@ -25,7 +26,7 @@ def heard(*stretches, truth=()):
         row[LABELS.index(label)] = p
         rows += [row] * round(seconds / STEP)
     times = (np.arange(len(rows)) + 1) * STEP
-    return Heard(Posteriors(times, np.array(rows)), truth, float(times[-1]))
+    return ScoredStream(Posteriors(times, np.array(rows)), truth, float(times[-1]))
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def test_the_best_under_the_limit_is_chosen(words, others):
     # Over the long ones, under the faintest word, longer than the short ones.
     assert tuning.config.enter == 0.75
     assert tuning.config.smoothing >= 0.16
-    assert tuning.chosen.words == judge(words, LABELS, tuning.config, 0.75)
-    assert tuning.chosen.others == judge(others, LABELS, tuning.config, 0.75)
+    assert tuning.chosen.words == score(words, LABELS, tuning.config, 0.75)
+    assert tuning.chosen.others == score(others, LABELS, tuning.config, 0.75)
     allowed = [c for c in tuning.candidates if c.others.false_accepts <= 1]
     assert tuning.chosen.cost == min(c.cost for c in allowed)
 
@@ -63,8 +64,8 @@ def test_the_best_under_the_limit_is_chosen(words, others):
 def test_a_sweep_decides_as_the_decoder_does(words, others):
     tuning = choose(LABELS, [words], others=others, limit=200, before=DecoderConfig())
     for candidate in tuning.candidates[::37]:
-        assert candidate.words == judge(words, LABELS, candidate.config, 0.75)
-        assert candidate.others == judge(others, LABELS, candidate.config, 0.75)
+        assert candidate.words == score(words, LABELS, candidate.config, 0.75)
+        assert candidate.others == score(others, LABELS, candidate.config, 0.75)
 
 
 def test_the_settings_that_the_model_has_are_tried_too(words, others):
@@ -128,11 +129,17 @@ def test_a_test_is_no_place_to_choose(tiny_model, tmp_path):
         evaluation.tune(Bundle.load(tiny_model), tmp_path)
 
 
-def test_a_model_is_tuned_and_keeps_its_settings(tiny_copy, tones, negatives, hear):
+def test_a_model_is_tuned_and_keeps_its_settings(tiny_copy, tones, negatives, posterior_fn):
     model = Bundle.load(tiny_copy)
     assert model.decoder == DecoderConfig()
     tuning = evaluation.tune(
-        model, tones, negatives=negatives, limit=100, snrs=[10], words=None, hear=hear
+        model,
+        tones,
+        negatives=negatives,
+        limit=100,
+        snrs=[10],
+        words=None,
+        posterior_fn=posterior_fn,
     )
     assert tuning.chosen.words.error_rate <= tuning.before.words.error_rate
     tuned = bundle.set_decoder(model, tuning.config)
@@ -143,9 +150,9 @@ def test_a_model_is_tuned_and_keeps_its_settings(tiny_copy, tones, negatives, he
     assert report["chosen"]["decoder"] == tuning.config.to_dict()
 
 
-def test_a_negative_limit(tiny_model, tones, hear):
+def test_a_negative_limit(tiny_model, tones, posterior_fn):
     with pytest.raises(ValueError, match="at least 0 false accepts an hour, received -1"):
-        evaluation.tune(Bundle.load(tiny_model), tones, limit=-1, hear=hear)
+        evaluation.tune(Bundle.load(tiny_model), tones, limit=-1, posterior_fn=posterior_fn)
 
 
 def test_settings_that_are_damaged(tiny_copy):

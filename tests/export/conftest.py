@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echoic import audio
-from echoic.bundle import Bundle
+from echoic.runtime.bundle import Bundle
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def tiny(tiny_model):
 @pytest.fixture(scope="session")
 def sounds(sample):
     rng = np.random.default_rng(0)
-    speech = audio.fit_length(audio.read(next((sample / "yes").glob("*.wav"))), 16000)
+    speech = audio.fix_length(audio.read(next((sample / "yes").glob("*.wav"))), 16000)
     noise = rng.standard_normal(16000).astype(np.float32)
     return {
         "speech": speech,

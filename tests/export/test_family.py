@@ -17,16 +17,17 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
 from echoic import audio, export, features
-from echoic.bundle import Bundle, Graph, GraphError, Stepper
-from echoic.decoder import Decoder
-from echoic.export import proof
-from echoic.recognizer import Recognizer
+from echoic.export import verify
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.decoder import Decoder
+from echoic.runtime.recognizer import Recognizer
+from echoic.runtime.tflite import StreamingRunner, TFLiteError, TFLiteModel
 
 
 def test_all_files_are_there_each_with_its_fingerprint_and_figures(family, tiny_model):
     assert {p.stem for p in family.path.glob("*.tflite")} == set(export.FILES)
-    assert set(family.content["fingerprint"]) == set(export.FILES)
-    assert set(family.content["files"]["measured"]) == set(export.FILES)
+    assert set(family.metadata["fingerprint"]) == set(export.FILES)
+    assert set(family.metadata["files"]["measured"]) == set(export.FILES)
     for name in export.FILES:
         assert family.graph(name)
     assert {"labels.txt", "echoic.json", "README.md", "model.keras", "listen.py"} <= {
@@ -37,7 +38,7 @@ def test_all_files_are_there_each_with_its_fingerprint_and_figures(family, tiny_
 
 def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkeypatch, caplog):
     files = {path.stem: path.read_bytes() for path in family.path.glob("*.tflite")}
-    measured = copy.deepcopy(family.content["files"]["measured"])
+    measured = copy.deepcopy(family.metadata["files"]["measured"])
     measured["clip_int8"]["difference"] = -0.147
     measured["core_int8"]["difference"] = -0.06
     measured["stream_int8"]["difference"] = -0.05
@@ -57,8 +58,8 @@ def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkey
     assert "`clip_float16.tflite` | the same, smaller" in card
     assert "would lose too many points: `clip_int8` (-14.7), `core_int8` (-6.0)." in card
     left = set(export.FILES) - {"clip_int8", "core_int8"}
-    assert set(bundle.content["fingerprint"]) == set(bundle.content["files"]["measured"]) == left
-    assert bundle.content["files"]["left_out"] == {"clip_int8": -0.147, "core_int8": -0.06}
+    assert set(bundle.fingerprints) == set(bundle.files["measured"]) == left
+    assert bundle.files["left_out"] == {"clip_int8": -0.147, "core_int8": -0.06}
     measured["core_int8"] = {"difference": -0.06}
     with pytest.raises(export.ExportError, match="There is no core_int8"):
         export.export(family.path, out=tmp_path / "c", data=sample, with_c_array=True)
@@ -67,7 +68,7 @@ def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkey
 def test_the_figures_are_those_of_the_files(exported, sample):
     family, said = exported
     rows = said["measured"]
-    assert said["files" if "files" in said else "measured"] == family.content["files"]["measured"]
+    assert said["files" if "files" in said else "measured"] == family.metadata["files"]["measured"]
     for name, row in rows.items():
         path = family.path / f"{name}.tflite"
         assert row["size"] == path.stat().st_size
@@ -113,7 +114,7 @@ def test_the_weights_are_small(family, name, kind):
 
 
 def test_the_core_is_int8_throughout_and_hands_its_states_on_as_they_are(family):
-    graph = Graph(family.path / "core_int8.tflite")
+    graph = TFLiteModel(family.path / "core_int8.tflite")
     assert set(graph.inputs) == {"frames", "state_conv_1", "state_gru_2_h"}
     for tensor in (*graph.inputs.values(), *graph.outputs.values()):
         assert tensor.dtype == np.int8
@@ -132,17 +133,17 @@ def test_a_file_says_what_it_is(family):
     note = json.loads(bytes(graph.buffers[entry.buffer].data))
     assert note["labels"] == list(family.labels)
     assert note["model"] == "tiny"
-    assert note["features"] == family.content["features"]
+    assert note["features"] == family.metadata["features"]
 
 
 def test_int8_still_agrees_after_ten_minutes(family, sample):
     paths = sorted(sample.glob("*/*.wav"))[::6]
-    clips = np.stack([audio.fit_length(audio.read(path), 16_000) for path in paths])
-    stream = proof.long_stream(clips)
+    clips = np.stack([audio.fix_length(audio.read(path), 16_000) for path in paths])
+    stream = verify.long_stream(clips)
     assert len(stream) == 10 * 60 * 16_000
-    reference = proof.stream_answers(family.graph("stream"), stream, family.features)
+    reference = verify.stream_answers(family.graph("stream"), stream, family.features)
     for name in ("stream_int8", "core_int8"):
-        received = proof.stream_answers(family.graph(name), stream, family.features)
+        received = verify.stream_answers(family.graph(name), stream, family.features)
         agreement = (received.argmax(axis=1) == reference.argmax(axis=1)).reshape(10, -1).mean(1)
         assert agreement[-1] > agreement[0] - 0.05
         assert agreement.min() > 0.85
@@ -199,7 +200,7 @@ def test_the_core_runs_on_a_microcontroller_runtime(family, sample):
     )
     path = family.path / "core_int8.tflite"
     micro = runtime.Interpreter.from_file(str(path), arena_size=512 * 1024)
-    lite = Stepper(Graph(path))
+    lite = StreamingRunner(TFLiteModel(path))
     order = [
         d["name"].split("_", 1)[1].split(":")[0] for d in Interpreter(str(path)).get_input_details()
     ]
@@ -268,7 +269,7 @@ def test_listen_py_decides_as_echoic_does(name, sample):
         check=True,
     )
     said = [line.replace("%", "").split() for line in done.stdout.splitlines()]
-    stepper = Stepper(model.graph("stream_int8"))
+    stepper = StreamingRunner(model.tflite("stream_int8"))
     (size,) = stepper.shape
     waveform = audio.read(sample / "stream.wav")
     steps = waveform[: len(waveform) // size * size].reshape(-1, size)
@@ -302,8 +303,8 @@ def test_a_truncated_file_is_an_error_and_no_crash(family, tmp_path, part):
     path = tmp_path / "stream.tflite"
     path.write_bytes(content[: part if isinstance(part, int) else int(part * len(content))])
     program = (
-        "import sys\nfrom echoic.bundle import Graph, GraphError\n"
-        "try:\n    Graph(sys.argv[1])\nexcept GraphError as error:\n    print(error)\n"
+        "import sys\nfrom echoic.bundle import TFLiteModel, TFLiteError\n"
+        "try:\n    TFLiteModel(sys.argv[1])\nexcept TFLiteError as error:\n    print(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False
@@ -314,7 +315,7 @@ def test_a_truncated_file_is_an_error_and_no_crash(family, tmp_path, part):
 
 def test_a_foreign_file_is_an_error(tiny_copy):
     (tiny_copy / "stream.tflite").write_bytes((tiny_copy / "model.keras").read_bytes())
-    with pytest.raises(GraphError, match="do not begin like one"):
+    with pytest.raises(TFLiteError, match="do not begin like one"):
         Recognizer(Bundle.load(tiny_copy)).stream()
 
 

@@ -5,24 +5,24 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from echoic import export, features, models
-from echoic.bundle import Stepper
-from echoic.export import graphs, proof
-from echoic.features import FeatureConfig
+from echoic import export, features, networks
+from echoic.config import FeatureConfig, ModelConfig
+from echoic.export import graphs, verify
+from echoic.runtime.tflite import StreamingRunner
 
 SOUNDS = ["speech", "silence", "noise", "clipping", "faint"]
 
 
 def expected_of(bundle, waveform):
-    model = bundle.keras_model()
-    logits = models.answer(model(features.mfcc(waveform, bundle.features)[None], training=False))
+    model = networks.load(bundle)
+    logits = networks.answer(model(features.mfcc(waveform, bundle.features)[None], training=False))
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))[0]
 
 
 @pytest.mark.parametrize("sound", SOUNDS)
 @pytest.mark.parametrize("name", ["clip", "stream"])
 def test_a_float_file_answers_like_the_network(tiny, sounds, name, sound):
-    (received,) = proof.answers(tiny.graph(name), sounds[sound][None], tiny.features)
+    (received,) = verify.answers(tiny.graph(name), sounds[sound][None], tiny.features)
     np.testing.assert_allclose(received, expected_of(tiny, sounds[sound]), atol=export.PARITY)
     assert received.sum() == pytest.approx(1, abs=1e-5)
 
@@ -32,14 +32,14 @@ def test_a_float_file_answers_like_the_network_on_real_speech(tiny, speech_comma
     from echoic import audio
 
     paths = sorted((speech_commands / "speech_commands_v0.02").glob("*/*.wav"))[::60]
-    clips = np.stack([audio.fit_length(audio.read(path), 16_000) for path in paths])
-    expected = proof.keras_probabilities(tiny.keras_model(), tiny.features, clips)
-    received = proof.answers(tiny.graph(name), clips, tiny.features)
+    clips = np.stack([audio.fix_length(audio.read(path), 16_000) for path in paths])
+    expected = verify.keras_probabilities(networks.load(tiny), tiny.features, clips)
+    received = verify.answers(tiny.graph(name), clips, tiny.features)
     np.testing.assert_allclose(received, expected, atol=export.PARITY)
 
 
 def test_the_state_is_carried_and_reset(tiny, sounds):
-    step = Stepper(tiny.graph("stream"))
+    step = StreamingRunner(tiny.graph("stream"))
     first = [step(x) for x in sounds["speech"].reshape(-1, *step.shape)]
     carried = [step(x) for x in sounds["speech"].reshape(-1, *step.shape)]
     assert not np.allclose(first, carried, atol=1e-3)
@@ -51,8 +51,8 @@ def test_the_state_is_carried_and_reset(tiny, sounds):
 def test_a_stream_hears_what_the_network_hears_of_the_whole(tiny, sounds):
     """No clip ends in a stream: two seconds are two seconds, whatever a clip's length."""
     waveform = np.concatenate([sounds["speech"], sounds["noise"]])
-    received = proof.stream_answers(tiny.graph("stream"), waveform, tiny.features)
-    logits = tiny.keras_model()(features.mfcc(waveform, tiny.features)[None], training=False)
+    received = verify.stream_answers(tiny.graph("stream"), waveform, tiny.features)
+    logits = networks.load(tiny)(features.mfcc(waveform, tiny.features)[None], training=False)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))[0]
     np.testing.assert_allclose(received, expected, atol=export.PARITY)
 
@@ -88,12 +88,12 @@ def test_foreign_operations_are_refused(tiny, monkeypatch):
 def test_features_that_have_no_tflite_form_are_refused(tiny):
     config = FeatureConfig(n_fft=640, win_length=640, n_mfcc=13)
     with pytest.raises(ValueError, match="power of two, received 640"):
-        export.clip(tiny.keras_model(), config)
+        export.clip(networks.load(tiny), config)
 
 
 def test_a_network_that_needs_the_whole_clip_has_no_stream(tiny):
-    config = models.ModelConfig(layers=({"type": "mean"}, {"type": "dense", "units": 4}))
-    model = models.build(config, n_mfcc=13, n_labels=4, mean=np.zeros(13), variance=np.ones(13))
+    config = ModelConfig(layers=({"type": "mean"}, {"type": "dense", "units": 4}))
+    model = networks.build(config, n_mfcc=13, n_labels=4, mean=np.zeros(13), variance=np.ones(13))
     assert set(export.float_graphs(model, tiny.features)) == {"clip"}
     with pytest.raises(ValueError, match="gru, lstm, crnn or rnn"):
         export.step(model, tiny.features)
@@ -101,7 +101,7 @@ def test_a_network_that_needs_the_whole_clip_has_no_stream(tiny):
 
 def test_a_file_that_answers_otherwise_does_not_pass(tiny, sounds):
     content = (tiny.path / "clip.tflite").read_bytes()
-    model = tiny.keras_model()
+    model = networks.load(tiny)
     logits = model.get_layer("logits")
     kernel, bias = logits.get_weights()
     logits.set_weights([kernel, bias + np.eye(len(bias), dtype=np.float32)[0]])

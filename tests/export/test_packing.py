@@ -7,8 +7,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
-from echoic.bundle import Graph, Stepper
 from echoic.export import FILES, packing
+from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
 BUFFER_DATA, ZERO_POINT = 4, 10
 """Where a table says where these are: the first field of a buffer, the fourth of a quantization."""
@@ -72,7 +72,7 @@ def test_no_answer_changes(core, tmp_path):
     for number, content in enumerate(core):
         path = tmp_path / f"{number}.tflite"
         path.write_bytes(content)
-        step = Stepper(Graph(path))
+        step = StreamingRunner(TFLiteModel(path))
         frames = np.random.default_rng(0).normal(0, 40, (50, *step.shape)).astype(np.float32)
         answers.append(np.stack([step(x) for x in frames]))
     np.testing.assert_array_equal(*answers)

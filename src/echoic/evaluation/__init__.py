@@ -6,32 +6,23 @@ hash-split              a side of a data set, split by the official lists and th
 stream                  words at known times in noise, and recordings without any
 """
 
+from echoic.evaluation.analysis import analyze
 from echoic.evaluation.clips import (
     Evaluation,
     Progress,
-    Questions,
-    ask,
+    TestSet,
     draw_split,
+    evaluate,
     evaluate_split,
     evaluate_test_set,
     read_test_set,
 )
 from echoic.evaluation.comparison import Comparison, compare, compare_split, compare_test_set
-from echoic.evaluation.detection import (
-    OperatingPoint,
-    StreamEvaluation,
-    evaluate_recording,
-    evaluate_stream,
-)
-from echoic.evaluation.diagnosis import diagnose
-from echoic.evaluation.endless import EndlessEvaluation, evaluate_endless
-from echoic.evaluation.listening import Hear, Posteriors, hearing
-from echoic.evaluation.page import write_page
-from echoic.evaluation.reports import record, write_report
-from echoic.evaluation.robustness import examine
+from echoic.evaluation.continuous import ContinuousEvaluation, evaluate_continuous
+from echoic.evaluation.posteriors import PosteriorFn, Posteriors, make_posterior_fn
+from echoic.evaluation.robustness import evaluate_robustness
 from echoic.evaluation.scores import Score, score_detections
-from echoic.evaluation.sections import Section, Sound, Tile
-from echoic.evaluation.streams import (
+from echoic.evaluation.stream_builder import (
     Stream,
     Word,
     audible,
@@ -39,47 +30,47 @@ from echoic.evaluation.streams import (
     read_truth,
     write_truth,
 )
+from echoic.evaluation.streams import (
+    OperatingPoint,
+    StreamEvaluation,
+    evaluate_recording,
+    evaluate_stream,
+)
 from echoic.evaluation.tuning import Candidate, Tuning, tune
 
 __all__ = [
     "Candidate",
     "Comparison",
-    "EndlessEvaluation",
+    "ContinuousEvaluation",
     "Evaluation",
-    "Hear",
     "OperatingPoint",
+    "PosteriorFn",
     "Posteriors",
     "Progress",
-    "Questions",
     "Score",
-    "Section",
-    "Sound",
     "Stream",
     "StreamEvaluation",
-    "Tile",
+    "TestSet",
     "Tuning",
     "Word",
-    "ask",
+    "analyze",
     "audible",
     "build_stream",
     "compare",
     "compare_split",
     "compare_test_set",
-    "diagnose",
     "draw_split",
-    "evaluate_endless",
+    "evaluate",
+    "evaluate_continuous",
     "evaluate_recording",
+    "evaluate_robustness",
     "evaluate_split",
     "evaluate_stream",
     "evaluate_test_set",
-    "examine",
-    "hearing",
+    "make_posterior_fn",
     "read_test_set",
     "read_truth",
-    "record",
     "score_detections",
     "tune",
-    "write_page",
-    "write_report",
     "write_truth",
 ]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from echoic import data as datasets
 from echoic import metrics, plots
-from echoic import speech_commands as sc
-from echoic.bundle import Bundle
 from echoic.evaluation.scores import DIGITS
 from echoic.labels import SILENCE, UNKNOWN
-from echoic.recognizer import Recognizer
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,8 +27,8 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Questions:
-    """Clips to ask models about, and what is to be said of them; see `ask`.
+class TestSet:
+    """Clips to ask models about, and what is to be said of them; see `evaluate`.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Questions:
 
     protocol: str
     details: dict[str, Any]
-    examples: sc.Examples
+    examples: datasets.Examples
     warnings: tuple[str, ...] = ()
 
 
@@ -62,7 +62,7 @@ class Evaluation:
 
     protocol: str
     details: dict[str, Any]
-    examples: sc.Examples
+    examples: datasets.Examples
     probabilities: npt.NDArray[np.float32]
     warnings: tuple[str, ...] = ()
 
@@ -83,14 +83,14 @@ class Evaluation:
         targets, labels = self.examples.targets, self.examples.labels
         recall, precision = metrics.recall(self.confusion), metrics.precision(self.confusion)
         report: dict[str, Any] = {
-            **score(targets, self.predicted),
+            **accuracy_report(targets, self.predicted),
             "protocol": self.protocol,
             **self.details,
         }
         if SILENCE in labels:
             spoken = targets != labels.index(SILENCE)
             if spoken.any():
-                report["without_silence"] = score(targets[spoken], self.predicted[spoken])
+                report["without_silence"] = accuracy_report(targets[spoken], self.predicted[spoken])
         report["classes"] = {
             label: {
                 "n": int(self.confusion[i].sum()),
@@ -143,14 +143,14 @@ def evaluate_test_set(
     DataError
         See `speech_commands.load_folders`.
     """
-    return ask(model, read_test_set(model, folder), on_progress=on_progress)
+    return evaluate(model, read_test_set(model, folder), on_progress=on_progress)
 
 
-def read_test_set(model: Bundle, folder: str | Path) -> Questions:
-    """Read the clips of a test archive, for `ask`; see `evaluate_test_set`."""
-    examples = sc.load_folders(folder, labels=model.labels)
+def read_test_set(model: Bundle, folder: str | Path) -> TestSet:
+    """Read the clips of a test archive, for `evaluate`; see `evaluate_test_set`."""
+    examples = datasets.load_folders(folder, labels=model.labels)
     return _told(
-        Questions("archive-v0.02", {}, examples, tuple(sc.archive_warnings(len(examples))))
+        TestSet("archive-v0.02", {}, examples, tuple(datasets.archive_warnings(len(examples))))
     )
 
 
@@ -158,7 +158,7 @@ def evaluate_split(
     model: Bundle,
     data: str | Path,
     *,
-    split: sc.SplitName = "validation",
+    split: datasets.SplitName = "validation",
     on_progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate on one side of a data set, as the model's own recipe draws it. ``hash-split``.
@@ -170,16 +170,18 @@ def evaluate_split(
     DataError
         See `speech_commands.load`.
     """
-    return ask(model, draw_split(model, data, split=split), on_progress=on_progress)
+    return evaluate(model, draw_split(model, data, split=split), on_progress=on_progress)
 
 
-def draw_split(model: Bundle, data: str | Path, *, split: sc.SplitName = "validation") -> Questions:
-    """Draw clips of one side of a data set by a model's recipe, for `ask`; see `evaluate_split`."""
-    config = sc.DataConfig(**model.content["recipe"]["data"])
-    loaded = sc.load(data, config, split)
+def draw_split(
+    model: Bundle, data: str | Path, *, split: datasets.SplitName = "validation"
+) -> TestSet:
+    """Draw clips of one side of a data set by a model's recipe, for `evaluate`; see `evaluate_split`."""
+    config = model.recipe.data
+    loaded = datasets.load(data, config, split)
     warnings = []
     words = [label for label in model.labels if label not in (SILENCE, UNKNOWN)]
-    if missing := sc.missing_files(Path(data), split, words=words):
+    if missing := datasets.missing_files(Path(data), split, words=words):
         warnings.append(
             f"{len(missing):,} files of the official {split} list are missing, {missing[0]} "
             "among them: the figures are of a part of that list."
@@ -187,10 +189,12 @@ def draw_split(model: Bundle, data: str | Path, *, split: sc.SplitName = "valida
     if loaded.damaged:
         warnings.append(f"{len(loaded.damaged)} damaged recordings were left out.")
     details = {"split": split, "data": Path(data).resolve().name}
-    return _told(Questions("hash-split", details, loaded.examples(), tuple(warnings)))
+    return _told(TestSet("hash-split", details, loaded.examples(), tuple(warnings)))
 
 
-def ask(model: Bundle, questions: Questions, *, on_progress: Progress | None = None) -> Evaluation:
+def evaluate(
+    model: Bundle, questions: TestSet, *, on_progress: Progress | None = None
+) -> Evaluation:
     """Ask a model about clips, each from a fresh start.
 
     Parameters
@@ -228,13 +232,15 @@ def ask(model: Bundle, questions: Questions, *, on_progress: Progress | None = N
     )
 
 
-def _told(questions: Questions) -> Questions:
+def _told(questions: TestSet) -> TestSet:
     for warning in questions.warnings:
         logger.warning("%s", warning)
     return questions
 
 
-def score(targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> dict[str, Any]:
+def accuracy_report(
+    targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]
+) -> dict[str, Any]:
     """Return accuracy, number of clips and Wilson interval as plain data."""
     n, right = len(targets), int(np.count_nonzero(targets == predicted))
     low, high = metrics.wilson_interval(right, n)

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from echoic import data as datasets
 from echoic import metrics
-from echoic import speech_commands as sc
-from echoic.bundle import Bundle
+from echoic.evaluation.analysis import groups
 from echoic.evaluation.clips import (
     Evaluation,
     Progress,
-    Questions,
-    ask,
+    TestSet,
     draw_split,
+    evaluate,
     read_test_set,
 )
-from echoic.evaluation.diagnosis import groups
 from echoic.evaluation.scores import DIGITS
+from echoic.runtime.bundle import Bundle
 
 FILES = ("clip", "stream_int8")
 """Files of a model whose size is told: what hears clips, and the smallest that hears a stream."""
@@ -81,7 +81,7 @@ class Comparison:
         return {
             "model": self.names[number],
             **{key: report[key] for key in figures if key in report},
-            "parameters": model.content["training"].get("parameters"),
+            "parameters": model.training.parameters,
             "sizes": {name: _size(model.path / f"{name}.tflite") for name in FILES},
             "difference": self._difference(number) if number else None,
         }
@@ -162,7 +162,7 @@ def compare_split(
     models: Sequence[Bundle],
     data: str | Path,
     *,
-    split: sc.SplitName = "validation",
+    split: datasets.SplitName = "validation",
     on_progress: Progress | None = None,
 ) -> Comparison:
     """Compare models on one side of a data set: see `compare` and `evaluate_split`.
@@ -182,14 +182,14 @@ def compare_split(
 
 def _compare(
     models: Sequence[Bundle],
-    draw: Callable[[Bundle], Questions],
+    draw: Callable[[Bundle], TestSet],
     on_progress: Progress | None,
 ) -> Comparison:
     """Draw with the first model when the first is asked, which is after all were found to fit."""
-    questions: list[Questions] = []
+    questions: list[TestSet] = []
     asked: list[Bundle] = []
 
-    def evaluate(model: Bundle) -> Evaluation:
+    def evaluate_one(model: Bundle) -> Evaluation:
         if not questions:
             questions.append(draw(model))
         before, n = len(asked), len(questions[0].examples)
@@ -198,11 +198,11 @@ def _compare(
             if on_progress:
                 on_progress(before * n + done, len(models) * n)
 
-        answers = ask(model, questions[0], on_progress=report)
+        answers = evaluate(model, questions[0], on_progress=report)
         asked.append(model)
         return answers
 
-    return compare(models, evaluate)
+    return compare(models, evaluate_one)
 
 
 def _size(path: Path) -> int | None:

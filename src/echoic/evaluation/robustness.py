@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from echoic import audio, augmentation, metrics, plots
 from echoic.audio import SAMPLE_RATE, Waveform
-from echoic.augmentation import TALKERS, random_cuts, room_responses
-from echoic.bundle import Bundle
-from echoic.evaluation.clips import Evaluation, Progress, score
+from echoic.augmentation import TALKERS, random_crops, room_responses
+from echoic.data import Examples
+from echoic.data.splits import noise_files
+from echoic.evaluation.clips import Evaluation, Progress, accuracy_report
 from echoic.evaluation.scores import DIGITS
-from echoic.evaluation.sections import Section, Tile
 from echoic.labels import BACKGROUND_NOISE, SILENCE
-from echoic.recognizer import Recognizer
-from echoic.speech_commands import Examples
-from echoic.speech_commands.splits import noise_files
+from echoic.reports.sections import Section, Tile
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -171,7 +171,7 @@ def unseen_recordings(
     AudioError
         One of them cannot be read.
     """
-    names = list(bundle.content["recipe"]["data"].get("unseen_noises", ()))
+    names = list(bundle.recipe.data.unseen_noises)
     paths = {path.stem: path for path in noise_files(Path(data))} if data is not None else {}
     found = {name: audio.read(paths[name]) for name in names if name in paths}
     return found, [name for name in names if name not in paths]
@@ -199,7 +199,7 @@ def choose(examples: Examples, limit: int | None) -> npt.NDArray[np.int64]:
     return np.sort(drawn[np.argsort(ranks, kind="stable")[:limit]])
 
 
-def examine(
+def evaluate_robustness(
     bundle: Bundle,
     evaluation: Evaluation,
     *,
@@ -251,7 +251,7 @@ def examine(
     every = _Conditions(
         name=bundle.name,
         protocol=evaluation.protocol,
-        unchanged=score(examples.targets[chosen], evaluation.predicted[chosen]),
+        unchanged=accuracy_report(examples.targets[chosen], evaluation.predicted[chosen]),
         which=_which(examples, chosen),
         lowest=min(row["interval"][0] for key in others for row in scores[key].values()),
     )
@@ -312,7 +312,7 @@ def _noise_sweeps(examples: Examples, recordings: Mapping[str, Waveform]) -> dic
     samples = clips.shape[1]
 
     def cut(recording: Waveform, number: int, rng: np.random.Generator) -> Waveform:
-        return np.asarray(random_cuts([recording], 1, samples, rng=rng)[0])
+        return np.asarray(random_crops([recording], 1, samples, rng=rng)[0])
 
     kinds: dict[str, Noise] = {
         **{name: partial(cut, recording) for name, recording in recordings.items()},
@@ -367,7 +367,7 @@ def _hear(
                 done += 1
                 if on_progress and (done % 50 == 0 or done == total):
                     on_progress(done, total)
-            scores[value] = score(targets, predicted)
+            scores[value] = accuracy_report(targets, predicted)
         found.append(scores)
     return found
 

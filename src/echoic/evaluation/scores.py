@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic import metrics
-from echoic.decoder import Detection
-from echoic.evaluation.streams import Word
+from echoic.evaluation.stream_builder import Word
 from echoic.labels import SILENCE, UNKNOWN
+from echoic.runtime.decoder import Detection
 
 TOLERANCE = 0.75
 """Time (s) after the end of a word in which its detection is a hit."""

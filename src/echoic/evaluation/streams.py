@@ -1,205 +1,301 @@
-"""Streams: words at known times in noise, and the files that say when."""
+"""Words in streams: how many are missed, how often something else is taken for one, how late."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from echoic.audio import SAMPLE_RATE, Waveform
-from echoic.augmentation import random_cuts
-from echoic.labels import SILENCE
-from echoic.speech_commands import Examples
+from echoic import audio, plots
+from echoic import data as datasets
+from echoic.config import DecoderConfig
+from echoic.evaluation.clips import Progress
+from echoic.evaluation.posteriors import (
+    SNRS,
+    WORDS,
+    Negatives,
+    PosteriorFn,
+    ScoredStream,
+    is_archive,
+    model_posterior_fn,
+    repeats,
+    run_streams,
+    score,
+    score_stream,
+)
+from echoic.evaluation.scores import DIGITS, TOLERANCE, Score, false_accepts, score_detections
+from echoic.evaluation.stream_builder import Stream, Word, read_truth, write_truth
+from echoic.labels import UNKNOWN
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.decoder import Detection
 
-SPEECH_LEVEL = -26.0
-"""Level of a word (dBFS): the nominal level of active speech in ITU-T P.56."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-AUDIBLE = 25.0
-"""How far (dB) below its loudest part a word is still audible."""
-
-_SECTION, _FADE = 5.0, 0.1
-"""Noise changes this often, and takes this long to do so (s)."""
+THRESHOLDS = tuple(np.round(np.append(np.arange(0.3, 0.95, 0.05), [0.95, 0.97, 0.98, 0.99]), 2))
+"""Thresholds to enter of the points of a DET curve."""
 
 
-class Word(NamedTuple):
-    """A word in a stream: the beginning and the end of what is audible of it (s), its label."""
-
-    start: float
-    end: float
-    label: str
+NO_NEGATIVES = (
+    "No recordings without words were heard: the false accepts are those in the streams of words."
+)
 
 
 @dataclass(frozen=True)
-class Stream:
-    """A recording whose words are known.
+class OperatingPoint:
+    """One threshold of a DET curve: `hours` are those in which the false accepts were counted."""
+
+    enter: float
+    miss_rate: float
+    false_accepts: int
+    hours: float
+
+
+@dataclass(frozen=True)
+class StreamEvaluation:
+    """A model's detections in streams, and what follows from them.
 
     Attributes
     ----------
-    waveform
-        float32 in [-1, 1], shape (samples,).
+    details
+        What identifies the test: data, split, seed, tolerance.
+    config
+        The decoder's settings.
+    scores
+        By the name of a stream, such as ``20 dB``.
+    negatives
+        Score of recordings in which no word was said, None where there were none.
+    accepted
+        What fired in those: file, time in it (s), label, confidence.
+    points
+        The DET curve: the same with other thresholds to enter.
     truth
-        Its words in the order of their times; ``_unknown_`` ones are there to be ignored.
-    sample_rate
-        Samples a second (Hz).
+        What was said in each stream.
+    warnings
+        What a reader of the figures must know.
     """
 
-    waveform: Waveform
-    truth: tuple[Word, ...]
-    sample_rate: int = SAMPLE_RATE
+    details: dict[str, Any]
+    config: DecoderConfig
+    scores: dict[str, Score]
+    negatives: Score | None = None
+    accepted: tuple[dict[str, Any], ...] = ()
+    points: tuple[OperatingPoint, ...] = ()
+    truth: dict[str, tuple[Word, ...]] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    protocol: str = "stream"
 
     @property
-    def duration(self) -> float:
-        """Length (s)."""
-        return len(self.waveform) / self.sample_rate
+    def total(self) -> Score:
+        """Score of all streams with words."""
+        first, *others = self.scores.values()
+        return sum(others, start=first)
+
+    def report(self) -> dict[str, Any]:
+        """Return the figures as plain data; see `Score.report`."""
+        report: dict[str, Any] = {
+            "protocol": self.protocol,
+            **self.details,
+            "decoder": self.config.to_dict(),
+            "streams": {name: value.report() for name, value in self.scores.items()},
+            "all": self.total.report(repeats=self._repeats),
+        }
+        if self.negatives:
+            report["negatives"] = {
+                **self.negatives.report(),
+                "accepted": list(self.accepted),
+            }
+        report["det"] = [
+            {
+                "enter": point.enter,
+                "miss_rate": round(point.miss_rate, DIGITS),
+                "false_accepts": false_accepts(
+                    point.false_accepts, point.hours, repeats=1 if self.negatives else self._repeats
+                ),
+            }
+            for point in self.points
+        ]
+        report["warnings"] = list(self.warnings)
+        return report
+
+    @property
+    def _repeats(self) -> int:
+        """How many of the streams hold the same words in the same noise, at other ratios."""
+        return repeats([self.truth.get(name, ()) for name in self.scores])
+
+    def pictures(self, name: str) -> dict[str, Figure]:
+        """Draw the DET curve, for a model of this name: file name to figure."""
+        if not self.points:
+            return {}
+        counted = self.negatives or self.total
+        figure = plots.det_curve(
+            [point.false_accepts for point in self.points],
+            [point.miss_rate for point in self.points],
+            hours=counted.hours,
+            repeats=1 if self.negatives else self._repeats,
+            thresholds=[point.enter for point in self.points],
+            chosen=(counted.false_accepts, self.total.miss_rate),
+            title=f"{name} in streams: {self.total.words:,} words, {counted.hours:.2f} h of "
+            + ("other sound" if self.negatives else "streams"),
+        )
+        return {"det.png": figure}
+
+    def write_truth(self, folder: Path) -> None:
+        """Write what was said in each stream to ``stream_20dB.tsv`` and the like."""
+        for name, words in self.truth.items():
+            write_truth(folder / f"stream_{name.replace(' ', '')}.tsv", words)
 
 
-def build_stream(
-    examples: Examples,
+def evaluate_stream(
+    model: Bundle,
+    data: str | Path,
     *,
-    noises: Sequence[Waveform] = (),
-    snr_db: float | None = None,
-    gap: tuple[float, float] = (0.2, 1.5),
-    words: int | None = None,
+    split: datasets.SplitName = "validation",
+    negatives: str | Path | None = None,
+    snrs: Sequence[float] = SNRS,
+    words: int | None = WORDS,
     seed: int = 0,
-    sample_rate: int = SAMPLE_RATE,
-) -> Stream:
-    """Play clips one after another, in random order, with random gaps, in noise.
-
-    Each word has a level of -26 dBFS over its audible part, and the noise one that lies ``snr_db``
-    below: the ratio is exact for each word but for the noise's own ups and downs within the five
-    seconds after which it changes. Clips are whole, with the room noise that they were recorded
-    in, and are faded in and out over 10 ms. Examples of ``_silence_`` are left out, for they are
-    noise; ``_unknown_`` words are in the stream as distractors.
+    tolerance: float = TOLERANCE,
+    config: DecoderConfig | None = None,
+    posterior_fn: PosteriorFn | None = None,
+    on_progress: Progress | None = None,
+) -> StreamEvaluation:
+    """Evaluate on words at known times in noise, and on recordings without any. ``stream``.
 
     Parameters
     ----------
-    examples
-        Clips with their answers.
-    noises
-        Background noises, any number of samples each.
-    snr_db
-        Ratio of speech to noise (dB); None adds no noise.
-    gap
-        Shortest and longest time (s) between two clips, and before the first and after the last.
+    model
+        It must have a streaming file.
+    data
+        A data set, of which one side is taken as the model's recipe draws it, with that side's
+        part of the background noise; or a test archive, with its ``_silence_`` as the noise.
+    split
+        Which side of a data set.
+    negatives
+        A folder of recordings in which no word of the vocabulary is said. They are heard one after
+        another, by name, without resets.
+    snrs
+        Ratios of speech to noise (dB): a stream each, of the same words at the same times.
     words
-        How many clips to draw, without repetition; None means all.
+        Clips in each stream; None means all.
     seed
-        The same seed gives the same stream.
-    sample_rate
-        Samples a second (Hz) of clips and noises.
+        The same seed gives the same streams.
+    tolerance
+        Longest delay of a hit (s).
+    config
+        The decoder's settings; None means the model's own.
+    posterior_fn
+        What listens; None means the model's own streaming file.
+    on_progress
+        Called with the number of recordings that have been heard, and of all.
 
     Raises
     ------
-    ValueError
-        No word among the examples, a gap that is no range, or a ratio without a noise.
+    DataError, AudioError, FileNotFoundError
+        The data cannot be read: see `speech_commands.load`, `audio.read`.
     """
-    low, high = gap
-    if not 0 <= low <= high:
-        raise ValueError(f"Expected a gap as (shortest, longest) in seconds, received {gap}.")
-    if snr_db is not None and not len(noises):
-        raise ValueError(f"Expected noises for a ratio of {snr_db} dB, received none.")
-    rng = np.random.default_rng(seed)
-    spoken = np.array([label != SILENCE for label in examples.labels])[examples.targets]
-    # A clip without a sound is no word that anybody could hear.
-    spoken &= examples.waveforms.any(axis=1)
-    chosen = rng.permutation(np.flatnonzero(spoken))[:words]
-    if not len(chosen):
-        raise ValueError(
-            f"Expected examples with at least one word, received {len(examples)} without."
+    config = config or model.decoder
+    streams, other = run_streams(
+        model,
+        data,
+        split=split,
+        negatives=negatives,
+        snrs=snrs,
+        words=words,
+        seed=seed,
+        posterior_fn=posterior_fn,
+        on_progress=on_progress,
+    )
+    details = {
+        "data": Path(data).resolve().name,
+        **({} if is_archive(data) else {"split": split}),
+        "seed": seed,
+        "tolerance": tolerance,
+    }
+    return _evaluation(model.labels, streams, other, details, config, tolerance)
+
+
+def evaluate_recording(
+    model: Bundle,
+    path: str | Path,
+    *,
+    truth: str | Path | None = None,
+    tolerance: float = TOLERANCE,
+    config: DecoderConfig | None = None,
+    posterior_fn: PosteriorFn | None = None,
+) -> StreamEvaluation:
+    """Evaluate on one recording whose words are known. Protocol ``stream``.
+
+    Parameters
+    ----------
+    truth
+        The file that says what is said in it, see `read_truth`; None means the recording's name
+        with the suffix ``.tsv``. A label that the model does not have counts as ``_unknown_``.
+
+    Raises
+    ------
+    AudioError, FileNotFoundError, ValueError
+        The recording or its truth cannot be read.
+    """
+    path = Path(path)
+    rate = model.features.sample_rate
+    said = tuple(
+        word if word.label in model.labels else word._replace(label=UNKNOWN)
+        for word in read_truth(truth or path.with_suffix(".tsv"))
+    )
+    stream = Stream(audio.read(path, sample_rate=rate), said, rate)
+    heard = score_stream(posterior_fn or model_posterior_fn(model), stream)
+    details = {"data": path.name, "tolerance": tolerance}
+    return _evaluation(
+        model.labels, {path.stem: heard}, None, details, config or model.decoder, tolerance
+    )
+
+
+def _evaluation(
+    labels: Sequence[str],
+    streams: dict[str, ScoredStream],
+    negatives: Negatives | None,
+    details: dict[str, Any],
+    config: DecoderConfig,
+    tolerance: float,
+) -> StreamEvaluation:
+    scores = {name: score(heard, labels, config, tolerance) for name, heard in streams.items()}
+    accepted: list[Detection] = []
+    other = None
+    if negatives:
+        accepted = negatives.heard.detections(labels, config)
+        other = score_detections(accepted, (), duration=negatives.heard.duration)
+    return StreamEvaluation(
+        details,
+        config,
+        scores,
+        other,
+        tuple(negatives.locate(d) for d in accepted) if negatives else (),
+        tuple(_points(labels, streams, negatives, config, tolerance)),
+        {name: heard.truth for name, heard in streams.items()},
+        () if negatives else (NO_NEGATIVES,),
+    )
+
+
+def _points(
+    labels: Sequence[str],
+    streams: dict[str, ScoredStream],
+    negatives: Negatives | None,
+    config: DecoderConfig,
+    tolerance: float,
+) -> Iterator[OperatingPoint]:
+    """Move the threshold to enter, for all words alike; the threshold to exit gives way to it."""
+    for enter in THRESHOLDS:
+        moved = dataclasses.replace(
+            config, enter=float(enter), exit=min(config.exit, float(enter)), words={}
         )
-    gaps = np.rint(rng.uniform(low, high, len(chosen) + 1) * sample_rate).astype(np.int64)
-    length = examples.waveforms.shape[1]
-    starts = np.cumsum(gaps[:-1]) + np.arange(len(chosen)) * length
-    waveform = np.zeros(int(starts[-1] + length + gaps[-1]), dtype=np.float32)
-    fade = min(sample_rate // 100, length // 2)
-    ramp = np.sin(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
-    level = np.float32(10 ** (SPEECH_LEVEL / 20))
-    truth = []
-    for i, start in zip(chosen.tolist(), starts.tolist(), strict=True):
-        clip = examples.waveforms[i].copy()
-        first, last = audible(clip, sample_rate=sample_rate)
-        clip *= level / np.sqrt(np.mean(np.square(clip[first:last])))
-        clip[:fade] *= ramp
-        clip[len(clip) - fade :] *= ramp[::-1]
-        waveform[start : start + length] = clip
-        label = examples.labels[examples.targets[i]]
-        truth.append(Word((start + first) / sample_rate, (start + last) / sample_rate, label))
-    if snr_db is not None:
-        noise = _background(noises, len(waveform), sample_rate=sample_rate, rng=rng)
-        waveform += noise * np.float32(10 ** ((SPEECH_LEVEL - snr_db) / 20))
-    return Stream(np.clip(waveform, -1, 1), tuple(truth), sample_rate)
-
-
-def audible(waveform: Waveform, *, sample_rate: int = SAMPLE_RATE) -> tuple[int, int]:
-    """Return the first sample of what is audible of a word, and the one after its last.
-
-    By energy in windows of 20 ms: audible is what lies within 25 dB of the loudest one and at
-    least 10 dB above the room, whose level is taken to be that which two windows in five do not
-    exceed. In a loud room the loudest 6 dB are audible whatever the room. A click at the end of a
-    recording counts as part of the word, and the faint end of an "s" may not; what that does to
-    a mean of delays is tens of milliseconds.
-    """
-    width = max(sample_rate // 50, 1)
-    energy = np.cumsum(np.square(np.append(0, waveform), dtype=np.float64))
-    width = min(width, len(waveform))
-    power = (energy[width:] - energy[:-width]) / width
-    peak = power.max()
-    room = min(10 * np.quantile(power, 0.4), peak / 4)
-    loud = np.flatnonzero(power >= max(peak * 10 ** (-AUDIBLE / 10), room))
-    return int(loud[0]), int(loud[-1]) + width
-
-
-def write_truth(path: str | Path, truth: Sequence[Word]) -> None:
-    """Write words as lines of start, end (s) and label, separated by tabs: ``stream.tsv``."""
-    lines = [f"{word.start:.3f}\t{word.end:.3f}\t{word.label}\n" for word in truth]
-    Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
-
-
-def read_truth(path: str | Path) -> tuple[Word, ...]:
-    """Read what `write_truth` wrote, ordered by time.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        A line that is not start, end and label, or an end that is not after its start.
-    """
-    truth = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            start, end, label = line.split("\t")
-            word = Word(float(start), float(end), label.strip())
-        except ValueError:
-            word = Word(0, 0, "")
-        if not (0 <= word.start < word.end < np.inf and word.label):
-            raise ValueError(
-                f"Expected start, end (s) and label, separated by tabs, in line {number} of "
-                f"{path}, received {line!r}."
-            )
-        truth.append(word)
-    return tuple(sorted(truth))
-
-
-def _background(
-    noises: Sequence[Waveform], n: int, *, sample_rate: int, rng: np.random.Generator
-) -> Waveform:
-    """Make ``n`` samples of noise of unit power, every five seconds another cut of another one."""
-    section, fade = round(_SECTION * sample_rate), round(_FADE * sample_rate)
-    # Sine and cosine: the power stays the same while one noise gives way to another.
-    ramp = np.sin(np.linspace(0, np.pi / 2, fade, dtype=np.float32))
-    track = np.zeros(n + section + fade, dtype=np.float32)
-    for start in range(0, n, section):
-        cut = random_cuts(noises, 1, section + fade, rng=rng)[0]
-        # What is all but digital silence is left so: it would become the noise of its own bits.
-        cut /= max(float(np.sqrt(np.mean(np.square(cut)))), 1e-4)
-        if start:
-            cut[:fade] *= ramp
-        cut[section:] *= ramp[::-1]
-        track[start : start + section + fade] += cut
-    return track[:n]
+        first, *others = (score(heard, labels, moved, tolerance) for heard in streams.values())
+        total = sum(others, start=first)
+        if not total.words:
+            return  # without words there is nothing to trade
+        counted = score(negatives.heard, labels, moved, tolerance) if negatives else total
+        yield OperatingPoint(float(enter), total.miss_rate, counted.false_accepts, counted.hours)

@@ -11,11 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from echoic.bundle import Bundle
-from echoic.decoder import Decoder, DecoderConfig, smooth
+from echoic.config import DecoderConfig
 from echoic.evaluation.clips import Progress
-from echoic.evaluation.listening import SNRS, WORDS, Hear, Heard, is_archive, listen, repeats
+from echoic.evaluation.posteriors import (
+    SNRS,
+    WORDS,
+    PosteriorFn,
+    ScoredStream,
+    is_archive,
+    repeats,
+    run_streams,
+)
 from echoic.evaluation.scores import TOLERANCE, Score, score_detections
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.decoder import Decoder, smooth
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +114,7 @@ def tune(
     words: int | None = WORDS,
     seed: int = TUNING_SEED,
     tolerance: float = TOLERANCE,
-    hear: Hear | None = None,
+    posterior_fn: PosteriorFn | None = None,
     on_progress: Progress | None = None,
 ) -> Tuning:
     """Choose the decoder's settings on validation streams and recordings without a word.
@@ -148,7 +157,7 @@ def tune(
             f"Expected a data set, received the test archive {data}: what is chosen on a test is "
             "not measured by it any more."
         )
-    streams, other = listen(
+    streams, other = run_streams(
         model,
         data,
         split="validation",
@@ -156,7 +165,7 @@ def tune(
         snrs=snrs,
         words=words,
         seed=seed,
-        hear=hear,
+        posterior_fn=posterior_fn,
         on_progress=on_progress,
     )
     return choose(
@@ -171,9 +180,9 @@ def tune(
 
 def choose(
     labels: Sequence[str],
-    streams: Sequence[Heard],
+    streams: Sequence[ScoredStream],
     *,
-    others: Heard | None,
+    others: ScoredStream | None,
     limit: float,
     before: DecoderConfig,
     tolerance: float = TOLERANCE,
@@ -202,8 +211,8 @@ def choose(
 
 def _sweep(
     labels: Sequence[str],
-    streams: Sequence[Heard],
-    others: Heard | None,
+    streams: Sequence[ScoredStream],
+    others: ScoredStream | None,
     before: DecoderConfig,
     tolerance: float,
 ) -> Iterator[Candidate]:
@@ -234,6 +243,6 @@ def _grid() -> Iterator[DecoderConfig]:
         )
 
 
-def _smoothed(heard: Heard, window: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _smoothed(heard: ScoredStream, window: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     rows = heard.posteriors.probabilities.astype(np.float64)
     return smooth(np.pad(rows, ((window - 1, 0), (0, 0))), window)

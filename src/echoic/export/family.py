@@ -18,15 +18,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from echoic import bundle as bundles
-from echoic import features, models
-from echoic import speech_commands as sc
-from echoic.bundle import Bundle, Graph
-from echoic.export import graphs, packing, proof, quantize
+from echoic import data as datasets
+from echoic import features, networks
+from echoic.config import FeatureConfig
+from echoic.data import Examples
+from echoic.export import graphs, packing, quantize, verify
 from echoic.export.c_array import c_array
 from echoic.export.graphs import ExportError
-from echoic.features import FeatureConfig
-from echoic.speech_commands import Examples
+from echoic.reports.card import write_card
+from echoic.runtime import bundle as bundles
+from echoic.runtime.bundle import Bundle
+from echoic.runtime.tflite import TFLiteModel
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ def float_graphs(
     if keras.backend.backend() != "tensorflow":
         return _in_tensorflow(model, config, seconds)
     made = {"clip": graphs.clip(model, config, seconds=seconds)}
-    if models.streamable(model):
+    if networks.streamable(model):
         made["stream"] = graphs.step(model, config)
     sound = bundles.chirp(round(seconds * config.sample_rate), sample_rate=config.sample_rate)
     for name, content in made.items():
@@ -85,8 +87,8 @@ def refuse_difference(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.tflite"
         path.write_bytes(content)
-        received = proof.answers(Graph(path), waveforms, config)
-    expected = proof.keras_probabilities(model, config, waveforms)
+        received = verify.answers(TFLiteModel(path), waveforms, config)
+    expected = verify.keras_probabilities(model, config, waveforms)
     difference = float(np.abs(received - expected).max())
     if not difference <= PARITY:
         raise ExportError(
@@ -143,16 +145,15 @@ def export(
     bundle = Bundle.load(model)
     if out is not None and Path(out).resolve() != bundle.path.resolve():
         bundle = _copy(bundle, Path(out))
-    network = bundle.keras_model()
+    network = networks.load(bundle)
     report("reading the data")
-    recipe = bundle.content["recipe"]
-    config = sc.DataConfig(**recipe["data"])
-    validation = sc.load(data, config, "validation").examples()
+    config = bundle.recipe.data
+    validation = datasets.load(data, config, "validation").examples()
     if test_set is None:
         examples, protocol = validation, "hash-split validation"
     else:
-        examples, protocol = sc.load_folders(test_set, labels=bundle.labels), "archive-v0.02"
-    warnings = [] if test_set is None else sc.archive_warnings(len(examples))
+        examples, protocol = datasets.load_folders(test_set, labels=bundle.labels), "archive-v0.02"
+    warnings = [] if test_set is None else datasets.archive_warnings(len(examples))
     for warning in warnings:
         logger.warning("%s", warning)
 
@@ -198,7 +199,7 @@ def export(
         "warnings": warnings,
     }
     bundle = bundles.add_graphs(bundle, made, files=note)
-    for name in left_out.keys() & bundle.content["fingerprint"].keys():
+    for name in left_out.keys() & bundle.fingerprints.keys():
         bundle = bundles.remove_graph(bundle, name)
     for old in ("listen.py", "echoic_core.h", "echoic_core.cc"):  # of files that were there before
         (bundle.path / old).unlink(missing_ok=True)
@@ -209,6 +210,7 @@ def export(
     if "stream_int8" in made:
         script = resources.files("echoic.export") / "listen.py"
         (bundle.path / "listen.py").write_text(script.read_text("utf-8"), encoding="utf-8")
+    write_card(bundle)
     return bundle
 
 
@@ -223,16 +225,16 @@ def _measure(
     """Figures of each file; float32 files must equal the network on every clip."""
     for name, content in made.items():
         (folder / f"{name}.tflite").write_bytes(content)
-    expected = proof.keras_probabilities(network, config, examples.waveforms)
+    expected = verify.keras_probabilities(network, config, examples.waveforms)
     reference = None
     if "stream" in made:
         report("ten minutes of stream")
-        stream = proof.long_stream(examples.waveforms)
-        reference = proof.stream_answers(Graph(folder / "stream.tflite"), stream, config)
+        stream = verify.long_stream(examples.waveforms)
+        reference = verify.stream_answers(TFLiteModel(folder / "stream.tflite"), stream, config)
     measured = {}
     for name in made:
         report(f"measuring {name}.tflite")
-        figures = proof.figures(
+        figures = verify.figures(
             folder / f"{name}.tflite",
             waveforms=examples.waveforms,
             targets=examples.targets,
@@ -279,9 +281,7 @@ def _with_metadata(content: bytes, bundle: Bundle, name: str) -> bytes:
 
 def _copy(bundle: Bundle, out: Path) -> Bundle:
     """Copy a model's folder, without what a training left there, and return the copy."""
-    if (out / bundles.FILE).exists() and Bundle.load(out).content["training"] != (
-        bundle.content["training"]
-    ):
+    if (out / bundles.FILE).exists() and Bundle.load(out).training != bundle.training:
         raise FileExistsError(f"{out} holds another model. Choose another --out, or remove it.")
     shutil.copytree(
         bundle.path, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__")
@@ -292,10 +292,10 @@ def _copy(bundle: Bundle, out: Path) -> Bundle:
 def _in_tensorflow(model: keras.Model, config: FeatureConfig, seconds: float) -> dict[str, bytes]:
     """Convert in another process: TFLite is written by TensorFlow, whatever did the training."""
     program = (
-        "import sys, json, pathlib; from echoic import bundle, export, features\n"
+        "import sys, json, pathlib; from echoic import export, networks; from echoic.config import FeatureConfig\n"
         "folder, config, seconds = pathlib.Path(sys.argv[1]), *map(json.loads, sys.argv[2:])\n"
-        "model = bundle.load_keras(folder / 'model.keras')\n"
-        "config = features.FeatureConfig(**config)\n"
+        "model = networks.load(folder / 'model.keras')\n"
+        "config = FeatureConfig(**config)\n"
         "for name, content in export.float_graphs(model, config, seconds=seconds).items():\n"
         "    (folder / f'{name}.tflite').write_bytes(content)\n"
     )

@@ -20,11 +20,11 @@ import tensorflow as tf
 from ai_edge_litert.tools import flatbuffer_utils
 from keras import ops
 
-from echoic import models
-from echoic.bundle.graph import STATE, quiet_stderr
-from echoic.features import FeatureConfig
-from echoic.frontend import MFCC
-from echoic.streaming import Step
+from echoic import networks
+from echoic.config import FeatureConfig
+from echoic.networks.frontend import MFCC
+from echoic.networks.streaming import Step
+from echoic.runtime.tflite import STATE, quiet_stderr
 
 FRONT_END = "front_end"
 """Begins the name of every tensor of the front end: what must not be quantized."""
@@ -45,7 +45,7 @@ def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> 
     Parameters
     ----------
     model
-        From `models.build`: (batch, frames, n_mfcc) to logits.
+        From `networks.build`: (batch, frames, n_mfcc) to logits.
     config
         The features that the network was trained on.
     seconds
@@ -69,7 +69,7 @@ def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> 
     def run(waveform: Any) -> dict[str, Any]:
         with tf.name_scope(FRONT_END):
             frames = front_end(waveform)
-        return {"probabilities": ops.softmax(models.answer(model(frames, training=False)))}
+        return {"probabilities": ops.softmax(networks.answer(model(frames, training=False)))}
 
     n_samples = round(seconds * config.sample_rate)
     return _convert(model, "clip", run, {"waveform": (1, n_samples)})
@@ -189,7 +189,7 @@ def refuse_foreign_operations(content: bytes) -> None:
     if foreign:
         raise ExportError(
             f"Expected builtin TFLite operations only, received {', '.join(foreign)}. A layer of "
-            "this model has no TFLite form; build it from the types in models.LAYERS."
+            "this model has no TFLite form; build it from the types in networks.LAYERS."
         )
 
 

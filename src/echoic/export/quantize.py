@@ -22,9 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from echoic.bundle import Graph, Stepper
-from echoic.bundle.graph import quiet_stderr
 from echoic.export import graphs
+from echoic.runtime.tflite import StreamingRunner, TFLiteModel, quiet_stderr
 
 _ACOUSTIC = rf"^(?!.*({graphs.FRONT_END}|{graphs.WAVEFORM_STATE})).*$"
 """Matches the names of all tensors but those of the front end."""
@@ -82,7 +81,7 @@ def _running(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "core.tflite"
         path.write_bytes(content)
-        step = Stepper(Graph(path))
+        step = StreamingRunner(TFLiteModel(path))
         for stream in streams:
             step.reset()
             n_steps = len(stream) // step.shape[0]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from echoic.decoder import Decoder, DecoderConfig, Detection
+from echoic.config import DecoderConfig
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.microphone import Block, Event
+from echoic.runtime.decoder import Decoder, Detection
 
 if TYPE_CHECKING:
-    from echoic.recognizer import Posterior, StreamingRecognizer
+    from echoic.runtime.recognizer import Posterior, StreamingRecognizer
 
 ANEW = "The recognizer begins anew."
 """What follows from every event after which sound is missing."""
@@ -25,13 +26,13 @@ ANEW = "The recognizer begins anew."
 class Output:
     """What is made of a stream; here, nothing. A context: leaving it closes the output."""
 
-    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+    def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         """Take the next block and what was detected when it had been heard."""
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take what happened to the stream, at once."""
 
-    def announce(self, time: float, state: str) -> None:
+    def on_status(self, time: float, state: str) -> None:
         """Take what the program that listens does from an instant (s) on, for a person."""
 
     def close(self) -> None:
@@ -109,12 +110,12 @@ class Listener:
     def listen(self, source: Iterable[Block]) -> None:
         """Hear a source to its end."""
         for block in source:
-            self.hear(block)
+            self.process(block)
 
-    def hear(self, block: Block) -> list[Detection]:
+    def process(self, block: Block) -> list[Detection]:
         """Hear the next block and tell the outputs; the detections are on the stream's clock."""
         if block.gap and not self._interrupted:
-            self.tell(Event(block.time, "dropped", "Sound is missing."))
+            self.on_event(Event(block.time, "dropped", "Sound is missing."))
         if self._start is None:
             self._start = block.time
         elif self._interrupted:
@@ -133,25 +134,25 @@ class Listener:
             [p.time for p in self.heard], [p.probabilities for p in self.heard]
         )
         for output in self.outputs:
-            output.hear(block, detections)
+            output.on_block(block, detections)
         return detections
 
     def interrupt(self) -> None:
         """Begin anew with the next block: the sound before it is not to be heard."""
         self._interrupted = True
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take what happened to the stream, before the block that it happened before."""
         if event.kind != "live":
             self._interrupted = True
             event = dataclasses.replace(event, message=f"{event.message} {ANEW}")
         for output in self.outputs:
-            output.tell(event)
+            output.on_event(event)
 
-    def announce(self, time: float, state: str) -> None:
+    def on_status(self, time: float, state: str) -> None:
         """Tell the outputs what is done with the words from an instant (s) on."""
         for output in self.outputs:
-            output.announce(time, state)
+            output.on_status(time, state)
 
 
 def with_threshold(config: DecoderConfig, threshold: float | None) -> DecoderConfig:

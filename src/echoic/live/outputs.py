@@ -13,9 +13,9 @@ import numpy as np
 
 from echoic import audio
 from echoic.audio import SAMPLE_RATE
-from echoic.decoder import Detection
 from echoic.live.listener import Output
 from echoic.microphone import Block, Event
+from echoic.runtime.decoder import Detection
 
 CLIP_SECONDS = 1.0
 """Sound (s) that is kept of a detection: a clip as models are trained on."""
@@ -27,21 +27,21 @@ AFTER_SECONDS = 0.2
 class Lines(Output):
     """A line a word on stdout; what happens to the stream, and what is done, on stderr."""
 
-    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+    def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         for d in detections:
             print(f"{d.time:8.2f} s  {d.label:<10} {d.confidence:4.0%}", flush=True)
 
-    def tell(self, event: Event) -> None:
-        self.announce(event.time, event.message)
+    def on_event(self, event: Event) -> None:
+        self.on_status(event.time, event.message)
 
-    def announce(self, time: float, state: str) -> None:
+    def on_status(self, time: float, state: str) -> None:
         print(f"{time:8.2f} s  {state}", file=sys.stderr, flush=True)
 
 
 class JsonLines(Lines):
     """An object a word on stdout: ``time`` (s), ``label``, ``confidence``."""
 
-    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+    def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         for d in detections:
             row = {
                 "time": round(d.time, 3),
@@ -73,7 +73,7 @@ class Clips(Output):
         self._end = 0
         self._waiting: deque[Detection] = deque()
 
-    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+    def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         start = round(block.time * SAMPLE_RATE)
         if start != self._end:
             self.close()
@@ -130,7 +130,7 @@ class Recording(Output):
             raise OSError(f"{self.path} cannot be written: {error}") from error
         self._end = 0
 
-    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+    def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         missing = round(block.time * SAMPLE_RATE) - self._end
         for start in range(0, missing, SAMPLE_RATE):
             self._write(np.zeros(min(SAMPLE_RATE, missing - start), np.float32))

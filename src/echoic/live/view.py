@@ -19,10 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from echoic.audio import SAMPLE_RATE
-from echoic.decoder import Detection
+from echoic.live.heatmap import CELL_SECONDS, StateHeatmap
 from echoic.live.listener import Listener, Output
-from echoic.live.trail import CELL_SECONDS, Trail
 from echoic.microphone import Block, Event, Source, Status
+from echoic.runtime.decoder import Detection
 
 REFRESH_SECONDS = 1 / 12
 """Shortest time (s) between two pictures."""
@@ -109,7 +109,7 @@ class View(Output):
         *,
         name: str,
         console: Console | None = None,
-        trail: Trail | None = None,
+        trail: StateHeatmap | None = None,
     ) -> None:
         self._listener = listener
         self._source = source
@@ -127,7 +127,7 @@ class View(Output):
             self._live.start()
             self._stderr = _put_stderr_aside()
 
-    def hear(self, block: Block, detections: Sequence[Detection]) -> None:
+    def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         self._detections.extend(detections)
         if self._trail:
             for posterior in self._listener.heard:
@@ -147,11 +147,11 @@ class View(Output):
         if self._live and time.monotonic() - self._drawn >= REFRESH_SECONDS:
             self._draw()
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self._events.append(event)
         self._draw()
 
-    def announce(self, time: float, state: str) -> None:
+    def on_status(self, time: float, state: str) -> None:
         self._announced = (time, state)
         self._draw()
 

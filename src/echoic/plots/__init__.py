@@ -15,9 +15,9 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 (M. Okabe and K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/color/).
 """
 
+from echoic.plots.analysis import open_set, reliability, speakers
 from echoic.plots.clips import augmentations, augmented, prediction, recording
-from echoic.plots.diagnosis import open_set, reliability, speakers
-from echoic.plots.memory import explained, explanation, recall
+from echoic.plots.explain import explained, explanation, recall
 from echoic.plots.robustness import sweep
 from echoic.plots.scores import confusion_matrix, det_curve, history
 from echoic.plots.style import CARD_COLORS, DPI, png, save

@@ -31,9 +31,8 @@ from echoic.plots.style import WIDTH, Floats, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from echoic.augmentation import AugmentationConfig
-    from echoic.features import FeatureConfig
-    from echoic.recognizer import Recognizer
+    from echoic.config import AugmentationConfig, FeatureConfig
+    from echoic.runtime.recognizer import Recognizer
 
 
 def prediction(
@@ -144,14 +143,14 @@ def recording(recognizer: Recognizer, path: str | Path) -> Figure:
     FileNotFoundError, AudioError
         See `Recognizer.predict`.
     """
-    from echoic.recognizer import merge
+    from echoic.runtime.recognizer import merge
 
     config = recognizer.bundle.features
     waveform = audio.read(path, sample_rate=config.sample_rate)
     labels = recognizer.labels
     predictions = recognizer.predict(waveform, top=len(labels))
     if len(predictions) == 1:  # a short clip is heard with the silence that follows it
-        waveform = audio.fit_length(waveform, recognizer.clip_samples)
+        waveform = audio.fix_length(waveform, recognizer.clip_samples)
     said = merge(predictions)
     words = [p.label for p in said if p.label != SILENCE] or [SILENCE]
     heard = [
@@ -255,7 +254,7 @@ def augmented(
     from echoic import augmentation as a
 
     rate = feature_config.sample_rate
-    waveform = audio.fit_length(audio.read(path, sample_rate=rate), rate)[None]
+    waveform = audio.fix_length(audio.read(path, sample_rate=rate), rate)[None]
     log_mel = features.log_mel(waveform, feature_config)
     bands = features.band_frequencies(feature_config)
     rng = np.random.default_rng(seed)
@@ -264,7 +263,7 @@ def augmented(
     waveforms = {
         "as it is": waveform,
         "another voice": a.mixup(both, np.eye(2, dtype=np.float32), probability=1, rng=rng)[0],
-        "speed": a.speed(waveform, config.speed, probability=1, rng=rng),
+        "speed_perturb": a.speed_perturb(waveform, config.speed_perturb, probability=1, rng=rng),
         "shift": a.shift(waveform, round(config.shift * rate), rng=rng),
         "reverberation": a.reverberate(
             waveform, config.rt60, probability=1, sample_rate=rate, rng=rng
@@ -273,8 +272,8 @@ def augmented(
         "gain": a.gain(waveform, config.gain, rng=rng),
     }
     log_mels = {
-        "microphone": a.channel(log_mel, config.channel, rng=rng),
-        "bandwidth": a.narrow(
+        "microphone": a.random_eq(log_mel, config.random_eq, rng=rng),
+        "bandwidth": a.low_pass(
             log_mel, config.bandwidth, probability=1, band_frequencies=bands, rng=rng
         ),
         "time masks": a.mask(

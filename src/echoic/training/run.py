@@ -19,20 +19,20 @@ from keras import ops
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from echoic import bundle as bundles
-from echoic import evaluation, export, models, plots
-from echoic import speech_commands as sc
+from echoic import data as datasets
+from echoic import evaluation, export, networks, plots, reports
+from echoic.config import Recipe, TrainingConfig
 from echoic.labels import SILENCE, UNKNOWN
-from echoic.training.answers import SUFFIX, Answers
-from echoic.training.feed import Feed
-from echoic.training.recipe import Recipe, TrainingConfig
-from echoic.training.teachers import (
+from echoic.runtime import bundle as bundles
+from echoic.training.distillation import (
     Ensemble,
     Model,
     available_teachers,
-    beyond_the_data,
     load_teachers,
+    pretrained_sources,
 )
+from echoic.training.loader import DataLoader
+from echoic.training.soft_labels import SUFFIX, SoftLabels
 
 logger = logging.getLogger(__name__)
 
@@ -65,22 +65,22 @@ class Progress:
 
 
 def clip_loss(config: TrainingConfig, *, n_labels: int) -> Callable[[Any, Any], Any]:
-    """Cross-entropy of the answers at the last ``supervised_steps`` steps of each clip.
+    """Cross-entropy of the answers at the last ``loss_steps`` steps of each clip.
 
     ``y_true`` is (rows, clips, labels + words), the logits are (rows, clips * steps, labels +
-    words), or (rows, labels + words) of a network that answers a clip once; see `Feed`.
+    words), or (rows, labels + words) of a network that answers a clip once; see `DataLoader`.
     """
 
     def crossentropy(y_true: Any, logits: Any) -> Any:
         return ops.mean(keras.losses.categorical_crossentropy(y_true, logits, from_logits=True))
 
     def loss(y_true: Any, logits: Any) -> Any:
-        logits = _of_each_clip(logits, y_true)[:, :, -config.supervised_steps :]
+        logits = _of_each_clip(logits, y_true)[:, :, -config.loss_steps :]
         y_true = y_true[:, :, None] * ops.ones_like(logits[..., :1])
         total = crossentropy(y_true[..., :n_labels], logits[..., :n_labels])
-        if config.word_loss:
+        if config.auxiliary_loss_weight:
             words = crossentropy(y_true[..., n_labels:], logits[..., n_labels:])
-            total += config.word_loss * words
+            total += config.auxiliary_loss_weight * words
         return total
 
     return loss
@@ -99,7 +99,7 @@ def calibrate(model: keras.Model, coefficients: Any, answers: Any) -> float:
         The temperature.
     """
     logits = model.predict(coefficients, batch_size=128, verbose=0)
-    logits = np.asarray(models.answer(logits), dtype=np.float64)
+    logits = np.asarray(networks.answer(logits), dtype=np.float64)
     targets = answers[:, 0, : logits.shape[1]]
 
     def loss(log_temperature: float) -> float:
@@ -163,12 +163,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             warmup_steps=warmup,
         )
         self.finish = keras.optimizers.schedules.CosineDecay(
-            config.finish_learning_rate, decay_steps=max(1, config.finish_epochs * steps_per_epoch)
+            config.cooldown_learning_rate,
+            decay_steps=max(1, config.cooldown_epochs * steps_per_epoch),
         )
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        if not self.config.finish_epochs:
+        if not self.config.cooldown_epochs:
             return self.main(step)
         finish = self.finish(ops.maximum(step - self.steps, 0.0))
         return ops.where(step < self.steps, self.main(step), finish)
@@ -264,7 +265,7 @@ def _replace(path: Path, write: Callable[[Path], object], *, suffix: str = ".par
     partial.replace(path)
 
 
-def _soft_targets(file: Path, teacher: Ensemble, split: sc.Split) -> npt.NDArray[np.float32]:
+def _soft_targets(file: Path, teacher: Ensemble, split: datasets.Split) -> npt.NDArray[np.float32]:
     """Return what teachers say of each recording; a resumed run does not ask again."""
     if not file.exists():
         said = teacher.soft_targets(split)
@@ -274,7 +275,7 @@ def _soft_targets(file: Path, teacher: Ensemble, split: sc.Split) -> npt.NDArray
 
 def _name_of(teacher: Model) -> str:
     """Return the name of its folder, or of the file of its answers."""
-    return teacher.name if isinstance(teacher, Answers) else teacher.path.resolve().name
+    return teacher.name if isinstance(teacher, SoftLabels) else teacher.path.resolve().name
 
 
 def _rank(figures: dict[str, float]) -> tuple[float, float]:
@@ -327,9 +328,9 @@ def train(
     *,
     data: str | Path,
     out: str | Path,
-    extra: Sequence[str | Path] | None = None,
+    extra_data: Sequence[str | Path] | None = None,
     teachers: Sequence[str | Path] | None = None,
-    init: str | Path | None = None,
+    initial_weights: str | Path | None = None,
     data_name: str | None = None,
     command: str | None = None,
     resume: bool = False,
@@ -348,14 +349,14 @@ def train(
     out
         The model's folder. While the run lasts its checkpoints, its ``log.csv`` and its
         TensorBoard events are in ``out/.training``.
-    extra
+    extra_data
         More data sets, of which training alone hears its side: other voices, other words.
-        Default: those of the recipe (``data.extra``) that lie beside ``data``.
+        Default: those of the recipe (``data.extra_data``) that lie beside ``data``.
     teachers
         Models whose answers are learned beside the true ones (``training.teacher_weight``); of
         several it is the mean. They must know a word of the recipe (`in_words_of`).
         Default: those of the recipe (``training.teachers``) that are here and do.
-    init
+    initial_weights
         A model to begin with, or a Keras file: each layer that it has alike begins with its
         weights, and what the layers hear is normalized as it was there.
     data_name
@@ -385,7 +386,7 @@ def train(
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
         ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
-        teacher, or one that cannot teach (`load_teachers`); or there is no ``init``, or it has no
+        teacher, or one that cannot teach (`load_teachers`); or there is no ``initial_weights``, or it has no
         layer alike.
     ChildProcessError
         One of the ``workers`` ended.
@@ -394,22 +395,22 @@ def train(
     """
     out = Path(out)
     work = out / ".training"
-    extra = _available_extras(data, recipe) if extra is None else extra
+    extra_data = _available_extras(data, recipe) if extra_data is None else extra_data
     teachers = available_teachers(recipe) if teachers is None else teachers
     taught_by = load_teachers(teachers, recipe)
     inputs = {
-        "extra": [Path(folder).resolve().name for folder in extra],
+        "extra_data": [Path(folder).resolve().name for folder in extra_data],
         "teachers": [_name_of(teacher) for teacher in taught_by],
-        "init": _beginning(init).name if init else None,
+        "initial_weights": _beginning(initial_weights).name if initial_weights else None,
     }
-    for row in recipe.model.layers if not init else ():
+    for row in recipe.model.layers if not initial_weights else ():
         if row["type"] in _BEGINNINGS:
             logger.warning(
-                "A %s with random weights: %s writes the file to begin with (--init %s).",
+                "A %s with random weights: %s writes the file to begin with (--initial-weights %s).",
                 row["type"],
                 *_BEGINNINGS[row["type"]],
             )
-    files_sha256 = sc.fingerprint(data, recipe.data, extra=extra)
+    files_sha256 = datasets.fingerprint(data, recipe.data, extra_data=extra_data)
     begin = {**recipe.to_dict(), "inputs": {**inputs, "files_sha256": files_sha256}}
     if resume:
         _check_resumed(out, work, begin)
@@ -423,21 +424,21 @@ def train(
         tf.config.experimental.enable_op_determinism()
 
     logger.info("Reading %s", data)
-    split = sc.load(data, recipe.data, "training", extra=extra)
-    validation = sc.load(data, recipe.data, "validation")
-    if recipe.training.equal_priors:
+    split = datasets.load(data, recipe.data, "training", extra_data=extra_data)
+    validation = datasets.load(data, recipe.data, "validation")
+    if recipe.training.logit_adjustment:
         _warn_of_rare_words(split)
     teacher = Ensemble(taught_by, recipe) if taught_by else None
     if not resume:
         _begin_run(work, begin)
     taught: dict[str, Any] = {"teacher": teacher}
-    if teacher and recipe.training.ask_once:
+    if teacher and recipe.training.cache_teacher:
         taught = {"soft_targets": _soft_targets(work / "soft_targets.npy", teacher, split)}
-    feed = Feed(split, recipe, **taught, workers=workers, folder=work)
+    feed = DataLoader(split, recipe, **taught, workers=workers, folder=work)
     held_out = feed.clean(validation.examples())
-    beginning = _load_beginning(init) if init else None
+    beginning = _load_beginning(initial_weights) if initial_weights else None
     mean, variance = _statistics(feed, beginning, work / "statistics.json")
-    model = models.build(
+    model = networks.build(
         recipe.model,
         n_mfcc=recipe.features.n_mfcc,
         n_labels=len(split.labels),
@@ -445,8 +446,8 @@ def train(
         variance=variance,
     )
     if beginning:
-        _begin_with(model, beginning)
-    learner = models.with_words(model, feed.n_words)
+        load_matching_weights(model, beginning)
+    learner = networks.add_auxiliary_head(model, feed.n_words)
     steps = len(feed.epoch(0))
     compile_model(learner, recipe.training, steps, n_labels=len(split.labels))
 
@@ -483,10 +484,10 @@ def train(
             )
     checkpoints.load_best()
     temperature = calibrate(model, *held_out) if recipe.training.calibrate else None
-    adjustment = adjust_logits(model, feed.priors()) if recipe.training.equal_priors else None
+    adjustment = adjust_logits(model, feed.priors()) if recipe.training.logit_adjustment else None
     bundle = bundles.write(
         out,
-        model=model,
+        save_network=lambda path: networks.save(model, path),
         graphs=export.float_graphs(model, recipe.features, seconds=recipe.data.clip_seconds),
         labels=split.labels,
         features=recipe.features,
@@ -498,7 +499,7 @@ def train(
             "damaged": len(split.damaged) + len(validation.damaged),
             "files_sha256": files_sha256,
             **inputs,
-            "beyond_the_data": beyond_the_data(taught_by, init),
+            "pretrained_sources": pretrained_sources(taught_by, initial_weights),
             "parameters": model.count_params(),
             "temperature": temperature and round(temperature, 4),
             "logit_adjustment": None if adjustment is None else adjustment.tolist(),
@@ -511,26 +512,26 @@ def train(
     curves = {key: [row[key] for row in checkpoints.history] for key in checkpoints.history[0]}
     picture = plots.history(curves, title=out.name)
     plots.save(picture, out / "history.png", colors=plots.CARD_COLORS)
-    return evaluation.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
+    return reports.record(bundle, evaluation.evaluate_split(bundle, data, split="validation"))
 
 
-def keep_answers(
+def write_soft_labels(
     model: str | Path,
     *,
     data: str | Path,
     out: str | Path,
-    extra: Sequence[str | Path] | None = None,
-) -> Answers:
+    extra_data: Sequence[str | Path] | None = None,
+) -> SoftLabels:
     """Write down what a model says to each recording that trainings hear, to teach without it.
 
     Parameters
     ----------
     model
         The model.
-    data, extra
+    data, extra_data
         As for `train`, of the model's own recipe.
     out
-        The file, ``NAME.npz``: what ``teachers`` of `train` may name where ``training.ask_once``.
+        The file, ``NAME.npz``: what ``teachers`` of `train` may name where ``training.cache_teacher``.
 
     Raises
     ------
@@ -545,25 +546,25 @@ def keep_answers(
     if out.suffix != SUFFIX:
         raise ValueError(f"Expected a file to write that ends with {SUFFIX}, received {out}.")
     bundle = bundles.Bundle.load(model)
-    recipe = Recipe.from_dict(bundle.content["recipe"])
-    extra = _available_extras(data, recipe) if extra is None else extra
-    split = sc.load(data, recipe.data, "training", extra=extra)
+    recipe = bundle.recipe
+    extra_data = _available_extras(data, recipe) if extra_data is None else extra_data
+    split = datasets.load(data, recipe.data, "training", extra_data=extra_data)
     said = Ensemble([bundle], recipe).soft_targets(split)
-    beyond = tuple(bundles.card.beyond_the_data(bundle.content))
-    answers = Answers.of(split, said, name=out.stem, beyond_the_data=beyond)
+    beyond = tuple(bundle.training.pretrained_sources)
+    answers = SoftLabels.of(split, said, name=out.stem, pretrained_sources=beyond)
     out.parent.mkdir(parents=True, exist_ok=True)
     _replace(out, answers.save, suffix=f".partial{SUFFIX}")
     return answers
 
 
-def _warn_of_rare_words(split: sc.Split) -> None:
+def _warn_of_rare_words(split: datasets.Split) -> None:
     """Name words with so few recordings that equal priors make too much of them."""
     counts = {word: n for word, n in split.counts.items() if word not in (SILENCE, UNKNOWN)}
     mean = sum(counts.values()) / len(counts)
     if rare := [f"{word} ({n:,})" for word, n in counts.items() if n < mean / 3]:
         logger.warning(
             "Few recordings of %s, where a word has %s on the mean: as likely as the others, they "
-            "may be heard where nobody says them. --set training.equal_priors=false prevents that.",
+            "may be heard where nobody says them. --set training.logit_adjustment=false prevents that.",
             ", ".join(rare),
             f"{mean:,.0f}",
         )
@@ -571,7 +572,7 @@ def _warn_of_rare_words(split: sc.Split) -> None:
 
 def _available_extras(data: str | Path, recipe: Recipe) -> list[Path]:
     """Return the recipe's own extras; a warning names each that does not lie beside the data."""
-    folders = [Path(data).absolute().parent / name for name in recipe.data.extra]
+    folders = [Path(data).absolute().parent / name for name in recipe.data.extra_data]
     for folder in folders:
         if not folder.is_dir():
             logger.warning("Training without %s: there is no such folder.", folder)
@@ -585,22 +586,22 @@ _BEGINNINGS = {
 """Layers whose weights are known, and where from."""
 
 
-def _beginning(init: str | Path) -> Path:
+def _beginning(initial_weights: str | Path) -> Path:
     """Return the folder of a model, or a Keras file that is there."""
-    file = Path(init)
+    file = Path(initial_weights)
     if file.suffix != ".keras":
-        return bundles.Bundle.load(init).path.resolve()
+        return bundles.Bundle.load(initial_weights).path.resolve()
     if not file.is_file():
         raise FileNotFoundError(f"No file {file} to begin with.")
     return file
 
 
-def _load_beginning(init: str | Path) -> keras.Model:
-    found = _beginning(init)
-    return bundles.load_keras(found / "model.keras" if found.is_dir() else found)
+def _load_beginning(initial_weights: str | Path) -> keras.Model:
+    found = _beginning(initial_weights)
+    return networks.load(found / "model.keras" if found.is_dir() else found)
 
 
-def _begin_with(model: keras.Model, other: keras.Model) -> None:
+def load_matching_weights(model: keras.Model, other: keras.Model) -> None:
     """Copy the weights of each layer that two networks have alike: its name and its shapes."""
     theirs = {layer.name: layer.get_weights() for layer in other.layers}
     copied = 0
@@ -617,7 +618,7 @@ def _begin_with(model: keras.Model, other: keras.Model) -> None:
 
 
 def _statistics(
-    feed: Feed, beginning: keras.Model | None, note: Path
+    feed: DataLoader, beginning: keras.Model | None, note: Path
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return mean and variance of each coefficient; a resumed run has those that it began with.
 
@@ -631,7 +632,7 @@ def _statistics(
 
 
 def _normalization(
-    beginning: keras.Model | None, feed: Feed
+    beginning: keras.Model | None, feed: DataLoader
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
     """Mean and variance in a network that hears as many coefficients as this run; else None."""
     for layer in beginning.layers if beginning else ():

@@ -1,0 +1,1 @@
+"""The memory at work: activations, gates, recall and the ice breaker."""

@@ -1,0 +1,248 @@
+"""A model's folder carries everything, and says so when it is not what it was."""
+
+import json
+import re
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from echoic import networks
+from echoic.config import DecoderConfig, FeatureConfig
+from echoic.runtime import bundle
+from echoic.runtime.bundle import Bundle, BundleError
+from echoic.runtime.tflite import TFLiteError, TFLiteModel
+
+
+def change(folder, **changes):
+    path = folder / "echoic.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **changes}))
+
+
+def test_the_folder_holds_what_the_contract_names(tiny_model):
+    names = {p.name for p in tiny_model.iterdir()}
+    assert {"model.keras", "clip.tflite", "echoic.json", "labels.txt", "README.md"} <= names
+    content = json.loads((tiny_model / "echoic.json").read_text())
+    assert content["schema"] == 1
+    assert content["name"] == tiny_model.name
+    assert content["labels"] == (tiny_model / "labels.txt").read_text().split()
+    assert FeatureConfig(**content["features"]) == Bundle.load(tiny_model).features
+    assert set(content["recipe"]) == {"data", "features", "model", "augmentation", "training"}
+    training = content["training"]
+    assert re.fullmatch("[0-9a-f]{64}", training["files_sha256"])
+    assert training["counts"]["training"]["yes"] == 23
+    assert {"keras", "tensorflow", "librosa"} <= training["versions"].keys()
+    assert content["fingerprint"]["clip"] == pytest.approx(
+        bundle.fingerprint(TFLiteModel(tiny_model / "clip.tflite", signature="clip")), abs=1e-3
+    )
+    figures = content["metrics"]["hash-split validation"]
+    assert 0 <= figures["accuracy"] <= 1
+    assert figures["n"] == sum(map(sum, figures["confusion"]))
+
+
+def test_the_keras_file_has_no_optimizer_and_loads_in_safe_mode(tiny_model, tmp_path):
+    model = networks.load(Bundle.load(tiny_model))
+    assert getattr(model, "optimizer", None) is None
+    with zipfile.ZipFile(tiny_model / "model.keras") as archive:
+        archive.extract("model.weights.h5", tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5") as weights:
+        assert "optimizer" not in weights
+    assert model.input_shape == (None, None, 13)
+
+
+def test_a_keras_file_that_wants_to_run_code_is_refused(tiny_copy):
+    inputs = keras.Input((None, 13))
+    outputs = keras.layers.Lambda(lambda x: x)(inputs)
+    keras.Model(inputs, outputs).save(tiny_copy / "model.keras")
+    with pytest.raises(ValueError, match="safe_mode|unsafe|Lambda"):
+        networks.load(Bundle.load(tiny_copy))
+
+
+def test_a_model_is_found_by_path_by_name_and_by_default(tiny_model, monkeypatch):
+    assert Bundle.load(tiny_model).name == "tiny"
+    monkeypatch.chdir(tiny_model.parent)
+    assert Bundle.load("tiny").name == "tiny"
+    assert Bundle.load().name == "gru-12"
+    assert "gru-12" in bundle.available()
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No model 'nothing'.*gru-12"):
+        Bundle.load("nothing")
+    with pytest.raises(FileNotFoundError, match=r"folder with echoic\.json"):
+        Bundle.load(tmp_path)
+
+
+def test_damaged_json(tiny_copy):
+    (tiny_copy / "echoic.json").write_text('{"schema": 1,')
+    with pytest.raises(BundleError, match="is not JSON"):
+        Bundle.load(tiny_copy)
+
+
+def test_a_newer_schema(tiny_copy):
+    change(tiny_copy, schema=2)
+    with pytest.raises(BundleError, match="Expected schema 1.*received 2"):
+        Bundle.load(tiny_copy)
+
+
+def test_missing_keys(tiny_copy):
+    (tiny_copy / "echoic.json").write_text('{"schema": 1, "name": "x"}')
+    with pytest.raises(BundleError, match="lacks labels, features"):
+        Bundle.load(tiny_copy)
+
+
+def test_a_missing_graph_names_those_there_are(tiny_model):
+    with pytest.raises(FileNotFoundError, match=r"no core_int8\.tflite; it has clip, stream"):
+        Bundle.load(tiny_model).tflite("core_int8")
+
+
+def test_a_graph_of_another_model_is_refused(tiny_copy):
+    change(tiny_copy, fingerprint={"clip": [0.25, 0.25, 0.25, 0.25]})
+    with pytest.raises(BundleError, match="does not answer as it did"):
+        Bundle.load(tiny_copy).tflite("clip")
+
+
+def test_a_graph_with_another_number_of_labels_is_refused(tiny_copy):
+    change(tiny_copy, fingerprint={"clip": [1.0]})
+    with pytest.raises(BundleError, match="does not answer as it did"):
+        Bundle.load(tiny_copy).tflite("clip")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 4000])
+def test_a_file_that_is_not_tflite(tiny_copy, content):
+    (tiny_copy / "clip.tflite").write_bytes(content)
+    with pytest.raises(TFLiteError, match="to be a TFLite file"):
+        Bundle.load(tiny_copy).tflite("clip")
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_file_is_an_error_and_no_crash(tiny_copy, part):
+    path = tiny_copy / "clip.tflite"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises((TFLiteError, BundleError)):
+        Bundle.load(tiny_copy).tflite("clip")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"waveform": np.zeros((1, 15999), np.float32)},
+        {"waveform": np.zeros(16000, np.float32)},
+        {"waveform": np.zeros((1, 16000), np.float64)},
+        {"waveform": np.zeros((1, 16000), np.int16)},
+        {"sound": np.zeros((1, 16000), np.float32)},
+        {},
+    ],
+)
+def test_a_graph_is_asked_only_what_it_can_answer(tiny_model, arrays):
+    graph = Bundle.load(tiny_model).tflite("clip")
+    with pytest.raises(ValueError, match="Expected the inputs"):
+        graph(**arrays)
+
+
+def test_an_unknown_signature(tiny_model):
+    with pytest.raises(TFLiteError, match="cannot be run as 'step'"):
+        TFLiteModel(tiny_model / "clip.tflite", signature="step")
+
+
+def test_the_card_says_what_the_json_says(tiny_model):
+    card = (tiny_model / "README.md").read_text(encoding="utf-8")
+    content = json.loads((tiny_model / "echoic.json").read_text())
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
+    assert card.split("---")[1].count("\n") > 5
+    figures = content["metrics"]["hash-split validation"]
+    assert f"{figures['accuracy']:.2%}" in card
+    assert content["training"]["files_sha256"] in card
+    assert content["training"]["command"] in card
+    assert "CC BY 4.0" in card
+    for label in content["labels"]:
+        assert f"| {label} |" in card
+
+
+def test_figures_are_recorded_beside_those_there_are(tiny_copy):
+    report = dict(Bundle.load(tiny_copy).metrics["hash-split validation"])
+    report |= {"protocol": "archive-v0.02", "accuracy": 0.125}
+    recorded = bundle.record(Bundle.load(tiny_copy), report)
+    assert set(recorded.metrics) == {"hash-split validation", "archive-v0.02"}
+    assert "12.50%" in (tiny_copy / "README.md").read_text(encoding="utf-8")
+
+
+def test_other_settings_of_the_decoder_take_the_figures_of_the_old_ones_away(tiny_copy):
+    report = {
+        "protocol": "stream",
+        "decoder": DecoderConfig(enter=0.6).to_dict(),
+        "data": "sample",
+        "tolerance": 0.75,
+        "streams": {},
+        "all": {"false_accepts": {"count": 0, "hours": 1.0, "per_hour": None, "interval": [0, 3]}},
+        "det": [],
+    }
+    bundle.record(bundle.set_decoder(Bundle.load(tiny_copy), DecoderConfig(enter=0.6)), report)
+    same = bundle.set_decoder(Bundle.load(tiny_copy), DecoderConfig(enter=0.6))
+    assert "stream" in same.metrics
+    (tiny_copy / "det.png").touch()
+    other = bundle.set_decoder(same, DecoderConfig(enter=0.7))
+    assert other.metrics.keys() == {"hash-split validation"}
+    assert not (tiny_copy / "det.png").exists()
+    assert "## In a stream" not in (tiny_copy / "README.md").read_text("utf-8")
+
+
+def write_again(model, path):
+    """Write a model as a training that ends does, with `clip` alone."""
+    content = model.metadata
+    return bundle.write(
+        path,
+        model=networks.load(model),
+        graphs={"clip": (model.path / "clip.tflite").read_bytes()},
+        labels=model.labels,
+        features=model.features,
+        recipe=content["recipe"],
+        training=content["training"],
+    )
+
+
+def test_a_card_does_not_call_a_model_its_own_teacher(tiny_copy):
+    model = Bundle.load(tiny_copy)
+    model.metadata["training"]["teachers"] = ["mine", "other"]
+    (tiny_copy.parent / "mine").mkdir()
+    card = (write_again(model, tiny_copy.parent / "mine").path / "README.md").read_text("utf-8")
+    assert "It was also taught by an earlier mine, other: 70% of each target" in card
+
+
+def test_what_is_in_a_folder_that_is_no_model_stays(tiny_copy, tmp_path):
+    old = Bundle.load(tiny_copy)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "listen.py").write_text("mine")
+    write_again(old, tmp_path / "mine")
+    assert (tmp_path / "mine" / "listen.py").read_text() == "mine"
+
+
+def test_nothing_is_left_of_a_model_that_another_replaces(tiny_copy):
+    old = Bundle.load(tiny_copy)
+    for name in ("stream_int8.tflite", "core_int8.tflite", "listen.py", "echoic_core.h", "det.png"):
+        (tiny_copy / name).touch()
+    (tiny_copy / "notes.txt").touch()
+    new = write_again(old, tiny_copy)
+    assert {p.name for p in new.path.iterdir() if not p.name.startswith(".")} == {
+        "README.md",
+        "clip.tflite",
+        "echoic.json",
+        "history.png",
+        "labels.txt",
+        "model.keras",
+        "notes.txt",
+    }
+
+
+def test_the_test_sound_never_changes():
+    sound = bundle.chirp(16000)
+    assert sound.dtype == np.float32
+    np.testing.assert_allclose(
+        sound[[0, 1, 100, 8000, 15999]],
+        [0.00273923, 0.00718472, -0.27466318, 0.00316942, -0.27932405],
+        atol=1e-6,
+    )
