@@ -1,10 +1,10 @@
-"""Check what the site's builder does not: pictures, modules without a page, docstrings.
+"""Check what the site's builder does not: pictures, navigation, docstrings.
 
     python docs/check.py
 
-Every module of the package must stand on a page of docs/api/, every picture that a page shows
-must be there, every page must be in the navigation, and every docstring must be numpydoc whose
-parameters are those of the signature. Exit status 1 where one is not.
+Every picture that a page shows must be there, every page must be in the navigation, and every
+docstring must be numpydoc whose parameters are those of the signature. Exit status 1 where one is
+not.
 """
 
 from __future__ import annotations
@@ -17,14 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
-SPARED = ("echoic.__main__", "echoic.cli")
-"""The command line has a page of its own, without its functions."""
-
 
 def main() -> None:
     pages = sorted(DOCS.rglob("*.md"))
-    missing = [*modules_without_a_page(pages), *pictures_that_are_not_there(pages)]
-    missing += faults_of_docstrings()
+    missing = [*pictures_that_are_not_there(pages), *faults_of_docstrings()]
     nav = (ROOT / "zensical.toml").read_text(encoding="utf-8")
     missing += [
         f"{page.relative_to(DOCS)} is not in the navigation of zensical.toml"
@@ -34,28 +30,6 @@ def main() -> None:
     for line in missing:
         print(f"docs/check.py: {line}", file=sys.stderr)
     sys.exit(1 if missing else 0)
-
-
-def modules_without_a_page(pages: list[Path]) -> list[str]:
-    """Modules that no page names after ``:::``, and names that are no module."""
-    source = ROOT / "src"
-    modules = set()
-    for path in (source / "echoic").rglob("*.py"):
-        parts = path.relative_to(source).with_suffix("").parts
-        modules.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-    modules = {
-        name
-        for name in modules
-        if not any(f"{name}.".startswith(f"{spared}.") for spared in SPARED)
-        and not name.rpartition(".")[2].startswith("_")
-    }
-    shown = set()
-    for page in pages:
-        shown.update(re.findall(r"^::: (\S+)", page.read_text(encoding="utf-8"), re.MULTILINE))
-    return [
-        *(f"no page of docs/api/ shows {name}" for name in sorted(modules - shown)),
-        *(f"docs/api/ shows {name}, which is no module" for name in sorted(shown - modules)),
-    ]
 
 
 def pictures_that_are_not_there(pages: list[Path]) -> list[str]:

@@ -139,8 +139,8 @@ def draw() -> tuple[str, list[str]]:
     y = HEAD + matrix + 20
     out += [
         f'<circle cx="14" cy="{y - 4}" r="5" fill="{DOT}"/>',
-        f'<text x="28" y="{y}">The module of the row imports the module of the column; the more files '
-        "do, the larger the dot.</text>",
+        f'<text x="28" y="{y}">The module of the row imports the module of the column; the more '
+        "files do, the larger the dot.</text>",
         f'<text x="28" y="{y + 18}">No dot lies right of the grey diagonal, so there are no '
         "circles. White lines divide the layers.</text>",
     ]
