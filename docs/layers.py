@@ -114,7 +114,7 @@ def draw() -> tuple[str, list[str]]:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     for i, name in enumerate(names):
-        y, x = HEAD + ROW * i, left + ROW * i + ROW / 2
+        y, x = HEAD + ROW * i, left + ROW * i + ROW // 2
         colour = COLOURS[storey[name]]
         out += [
             f'<rect x="0" y="{y}" width="{width}" height="{ROW}" fill="{colour}"/>',
@@ -128,8 +128,8 @@ def draw() -> tuple[str, list[str]]:
             y = HEAD + ROW * i
             out.append(f'<path d="M0 {y}H{width}" stroke="#ffffff" stroke-width="2"/>')
     for (importer, imported), files in sorted(counts.items()):
-        x = left + ROW * names.index(imported) + ROW / 2
-        y = HEAD + ROW * names.index(importer) + ROW / 2
+        x = left + ROW * names.index(imported) + ROW // 2
+        y = HEAD + ROW * names.index(importer) + ROW // 2
         colour = WRONG if level[importer] <= level[imported] else DOT
         out.append(
             f'<circle cx="{x}" cy="{y}" r="{min(3 + files, 8)}" fill="{colour}">'
