@@ -4,7 +4,7 @@
 
 Every picture that a page shows must be there, every page must be in the navigation, every command
 and setting that a page names must exist, unless ``git checkout`` stands before it, and every
-docstring must be numpydoc whose parameters are those of the signature. Exit status 1 where one is
+docstring must be numpydoc with parameters and attributes that exist. Exit status 1 where one is
 not.
 """
 
@@ -14,6 +14,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -124,11 +125,17 @@ def faults_of_docstrings() -> list[str]:
     logger.addHandler(Collect(logging.WARNING))
     logger.propagate = False
     package = griffe.load("echoic", search_paths=[ROOT / "src"], docstring_parser="numpy")
-    waiting: list[griffe.Object] = [package]
+    waiting: list[Any] = [package]
     while waiting:
         thing = waiting.pop()
-        if thing.docstring:
-            _ = thing.docstring.parsed
+        sections = thing.docstring.parsed if thing.docstring else []
+        if thing.is_class:
+            documented = [a.name for s in sections if s.kind.value == "attributes" for a in s.value]
+            faults += [
+                f"{thing.path} documents {name}, which it does not have"
+                for name in ", ".join(documented).split(", ")
+                if name and name not in thing.all_members and f"self.{name}" not in thing.source
+            ]
         waiting += [m for m in thing.members.values() if not m.is_alias]
     return sorted(set(faults))
 
