@@ -1,0 +1,37 @@
+"""The verb download."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from echoic.cli.rendering import download_progress
+
+
+class Version(StrEnum):
+    """Published versions of Speech Commands."""
+
+    v2 = "0.02"
+    v1 = "0.01"
+
+
+def download(
+    version: Annotated[Version, typer.Option(help="Of Speech Commands.")] = Version.v2,
+    test_set: Annotated[
+        bool, typer.Option("--test-set", help="The 12-class test archive of v0.02 instead.")
+    ] = False,
+    dest: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+    base_url: Annotated[
+        str | None, typer.Option(help="A mirror.", envvar="ECHOIC_DATA_URL", show_envvar=True)
+    ] = None,
+) -> None:
+    """Fetch Speech Commands (CC BY 4.0, Warden 2018): checked, resumable, whole or not at all."""
+    from echoic.data import ARCHIVES, archives
+
+    archive = ARCHIVES["test-set-0.02" if test_set else version.value]
+    with download_progress() as progress:
+        folder = archives.download(archive, dest, base_url=base_url, progress=progress)
+    print(folder)

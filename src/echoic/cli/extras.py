@@ -1,0 +1,15 @@
+"""What the training storey needs, imported when a verb needs it."""
+
+from __future__ import annotations
+
+import os
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its start-up notes."""
+    from echoic.runtime.tflite import quiet_stderr
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        import keras  # noqa: F401
+        import tensorflow as tf  # noqa: F401 (whatever the backend, it writes TFLite)

@@ -1,0 +1,242 @@
+"""Verbs that hear: listen, assistant, icebreaker, doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from echoic.cli.options import DATA, DeviceOption, Json, ModelOption
+from echoic.cli.rendering import make_console, print_json, show_check, show_devices
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from echoic.live import Clips, Listener, Output
+    from echoic.microphone import Device, Source
+
+
+def listen(
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="List the microphones, and end.")
+    ] = False,
+    wav: Annotated[
+        Path | None, typer.Option(help="Hear a recording in place of the microphone.")
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="With --wav: at the speed of sound as it was.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="Probability that a word needs.", show_default="the model's"
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Keep a second of sound around each word in this folder.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Write all sound to this file (WAV).")] = None,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Show what the network remembers, beside each label."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name words as they are spoken. No audio leaves the machine; Ctrl-C ends."""
+    if wav and (device is not None or list_devices):
+        raise typer.BadParameter("Expected one of --wav and a microphone.")
+    if realtime and not wav:
+        raise typer.BadParameter("Expected --wav with --realtime.")
+    if memory and as_json:
+        raise typer.BadParameter("Expected one of --memory, which is a picture, and --json.")
+    if list_devices:
+        show_devices(_devices(), as_json=as_json)
+        return
+    from echoic.audio import SAMPLE_RATE
+    from echoic.live import Clips, JsonLines, Listener, Recording, with_threshold
+    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.runtime.bundle import Bundle
+    from echoic.runtime.recognizer import StreamingRecognizer
+    from echoic.timeouts import ask
+
+    bundle = Bundle.load(model)
+    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    influence = stream.influence() if memory else None
+    if memory and influence is None:
+        raise ValueError(
+            f"Expected a model with a recurrent layer for --memory, received {bundle.name}, which "
+            "carries no hidden state from step to step; listen without --memory."
+        )
+    listener = Listener(stream, config=with_threshold(bundle.decoder, threshold))
+    source: Source
+    if wav:
+        source = FileSource(wav, realtime=realtime)
+    else:
+        backend = ask(portaudio.load)
+        source = Microphone(device, on_event=listener.on_event, backend=backend)
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        if record:
+            recording = Recording(record)
+            stack.callback(print, f"All sound is in {record}.", file=sys.stderr)
+            listener.outputs.append(stack.enter_context(recording))
+        if save:
+            clips = Clips(save)
+            stack.callback(_show_clips, clips)
+            listener.outputs.append(stack.enter_context(clips))
+        show = JsonLines() if as_json else _live_output(listener, source, bundle.name, influence)
+        listener.outputs.append(stack.enter_context(show))
+        listener.listen(source)
+
+
+def assistant(
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="What to do (TOML).", show_default="a sample, which only says it"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A model's folder or name.", show_default="CONFIG's"),
+    ] = None,
+    device: DeviceOption = None,
+    wav: Annotated[
+        Path | None, typer.Option(help="Hear a recording in place of the microphone; play nothing.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Play no sounds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Act on a wake word and a command. Ctrl-C ends."""
+    if wav and device is not None:
+        raise typer.BadParameter("Expected one of --wav and a microphone.")
+    from echoic.assistant import Assistant
+    from echoic.audio import SAMPLE_RATE
+    from echoic.live import JsonLines, Listener, Voice, loudspeaker
+    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.runtime.bundle import Bundle
+    from echoic.runtime.recognizer import StreamingRecognizer
+    from echoic.timeouts import ask
+
+    helper = Assistant.load(config)
+    bundle = Bundle.load(model or helper.model)
+    helper.check(bundle.labels)
+    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    listener = Listener(stream, config=bundle.decoder)
+    source: Source
+    if wav:
+        source = FileSource(wav)
+    else:
+        source = Microphone(device, on_event=listener.on_event, backend=ask(portaudio.load))
+    with source:
+        show = (
+            JsonLines() if as_json else _live_output(listener, source, bundle.name, influence=None)
+        )
+        listener.outputs.append(show)
+        with show:
+            # A recording does not wait until a chime was played.
+            speaker = Voice(command=(), play=None if quiet or wav else loudspeaker)
+            helper.run(source, listener=listener, speaker=speaker)
+
+
+def icebreaker(
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    wav: Annotated[
+        Path | None, typer.Option(help="Hear a recording in place of the microphone.")
+    ] = None,
+) -> None:
+    """Play the ice breaker by voice: say a new word each turn; all words so far come back."""
+    if wav and device is not None:
+        raise typer.BadParameter("Expected one of --wav and a microphone.")
+    from echoic.audio import SAMPLE_RATE
+    from echoic.explain import icebreaker as games
+    from echoic.live import Listener, Voice
+    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.runtime.bundle import Bundle
+    from echoic.runtime.recognizer import StreamingRecognizer
+    from echoic.timeouts import ask
+
+    bundle = Bundle.load(model)
+    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+    circle = games.IceBreakerView(console=make_console(), events=make_console(stderr=True))
+    listener = Listener(stream, config=bundle.decoder, outputs=[circle])
+    game = games.IceBreaker(bundle.labels)
+    source: Source
+    if wav:
+        source = FileSource(wav)
+    else:
+        source = Microphone(device, on_event=listener.on_event, backend=ask(portaudio.load))
+    # A recording does not wait until something was said.
+    with source, Voice(command=() if wav else None) as speaker:
+        circle.begin(game)
+        games.play(game, source, listener, speaker=speaker, on_turn=circle.show)
+        circle.end(game)
+
+
+def doctor(
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    data: Annotated[Path, typer.Option(help="Where the data set should be.")] = DATA,
+    level: Annotated[
+        bool, typer.Option("--level/--no-level", help="Listen to the microphone for two seconds.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Look at all that listening needs, and say what to do where it is not there."""
+    from echoic.doctor import run_checks
+
+    broken = False
+    for check in run_checks(model, device=device, data=data, seconds=2.0 if level else None):
+        broken |= check.state == "broken"
+        if as_json:
+            print_json(dataclasses.asdict(check))
+        else:
+            show_check(check)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _live_output(
+    listener: Listener,
+    source: Source,
+    name: str,
+    influence: npt.NDArray[np.float32] | None,
+) -> Output:
+    """The view where a terminal can show it, else lines."""
+    console = make_console()
+    if not console.is_terminal or console.is_dumb_terminal:
+        from echoic.live import Lines
+
+        if influence is not None:
+            print(
+                "echoic: --memory needs a terminal that can be drawn on; words only.",
+                file=sys.stderr,
+            )
+        return Lines()
+    from echoic.live.heatmap import StateHeatmap
+    from echoic.live.view import View
+
+    trail = None if influence is None else StateHeatmap(influence)
+    return View(listener, source, name=name, console=console, trail=trail)
+
+
+def _show_clips(clips: Clips) -> None:
+    n = len(clips.saved)
+    print(f"{n} clip{'' if n == 1 else 's'} kept in {clips.folder}.", file=sys.stderr)
+
+
+def _devices() -> list[Device]:
+    """All microphones; where there is none, the error says what to do."""
+    from echoic import microphone
+    from echoic.timeouts import ask
+
+    found = ask(microphone.devices)
+    if not found:
+        microphone.find_device()  # it says what to do
+    return found
