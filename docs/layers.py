@@ -36,7 +36,8 @@ def layers(pyproject: Path = ROOT / "pyproject.toml") -> list[list[str]]:
     layer, brackets around one that may be absent.
     """
     tool = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["importlinter"]
-    (contract,) = (c for c in tool["contracts"] if c["type"] == "layers")
+    contracts = [c for c in tool["contracts"] if c["type"] == "layers"]
+    contract = max(contracts, key=lambda c: len(c["layers"]))  # others may order a part
     rows = [re.split(r"[|:]", row) for row in contract["layers"]]
     names = [[n.strip().strip("()").removeprefix(f"{PACKAGE}.") for n in row] for row in rows]
     return names[::-1]
@@ -48,7 +49,7 @@ def storeys(rows: list[list[str]], pyproject: Path = ROOT / "pyproject.toml") ->
     listens = {
         name.removeprefix(f"{PACKAGE}.")
         for contract in tool["contracts"]
-        if contract["type"] == "forbidden"
+        if contract["type"] == "forbidden" and "tensorflow" in contract["forbidden_modules"]
         for name in contract["source_modules"]
     }
     found, ground = {}, True
