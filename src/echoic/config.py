@@ -37,7 +37,7 @@ class FeatureConfig:
         Number of mel bands (Slaney's scale and norm, librosa's default), between these
         frequencies (Hz).
     n_mfcc
-        Number of cepstral coefficients kept, from the 0th.
+        Number of cepstral coefficients kept, from the 0th; 0 means log-mel without the DCT.
     floor_db
         Power of a mel band below which everything is silence (dB): the smallest value of `log_mel`.
         The higher it is, the less digital silence differs from a quiet room; the lower, the fainter
@@ -61,7 +61,7 @@ class FeatureConfig:
             "win_length": (1, self.n_fft),
             "hop_length": (1, self.n_fft),
             "n_mels": (1, self.n_fft // 2),
-            "n_mfcc": (1, self.n_mels),
+            "n_mfcc": (0, self.n_mels),
             "fmin": (0, self.fmax),
             "fmax": (self.fmin, self.sample_rate / 2),
             "floor_db": (-120, 0),
@@ -77,6 +77,11 @@ class FeatureConfig:
     def amin(self) -> float:
         """``floor_db`` as a power, librosa's name for it."""
         return float(10 ** (self.floor_db / 10))
+
+    @property
+    def channels(self) -> int:
+        """Channels of a frame: ``n_mfcc`` coefficients, or ``n_mels`` bands where it is 0."""
+        return self.n_mfcc or self.n_mels
 
     @property
     def padding(self) -> int:
