@@ -6,8 +6,12 @@ from echoic.networks.layers import (
     WHISPER_FLOOR,
     add_auxiliary_head,
     answer,
+    answers_each_step,
     build,
+    check,
+    check_table,
     streamable,
+    stride,
 )
 from echoic.networks.storage import load, save
 
@@ -17,8 +21,12 @@ __all__ = [
     "WHISPER_FLOOR",
     "add_auxiliary_head",
     "answer",
+    "answers_each_step",
     "build",
+    "check",
+    "check_table",
     "load",
     "save",
     "streamable",
+    "stride",
 ]

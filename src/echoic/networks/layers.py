@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
-from echoic.config import ModelConfig
+from echoic.config import ModelConfig, Recipe
 
 Tensor = Any
 
@@ -230,23 +230,85 @@ LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
 """All types of rows in ``ModelConfig.layers``."""
 
 
-def check_row(number: int, row: dict[str, Any]) -> None:
-    kind = row.get("type")
+def check(recipe: Recipe) -> None:
+    """Make sure that a network can be built of a recipe's table and trained as the recipe says.
+
+    Raises
+    ------
+    ValueError
+        A row that `LAYERS` does not know or cannot take; a table that gives a clip no one answer;
+        ``training.clips_per_sequence`` above 1 of a network that needs the whole clip, or whose
+        steps do not divide the clip.
+    """
+    check_table(recipe.model)
+    if recipe.training.clips_per_sequence == 1:
+        return
+    if not streamable(recipe.model):
+        raise ValueError(
+            "Expected training.clips_per_sequence to be 1 for a network that needs the whole clip, "
+            f"received {recipe.training.clips_per_sequence}."
+        )
+    step = recipe.features.hop_length * stride(recipe.model)
+    if round(recipe.data.clip_seconds * recipe.features.sample_rate) % step:
+        raise ValueError(
+            f"Expected data.clip_seconds to be a whole number of the network's steps of {step} "
+            "samples where training.clips_per_sequence is above 1, received "
+            f"{recipe.data.clip_seconds}."
+        )
+
+
+def check_table(config: ModelConfig) -> None:
+    """Make sure that each row is a layer with settings that it takes, and that all give an answer.
+
+    Raises
+    ------
+    ValueError
+        They do not.
+    """
+    for number, row in enumerate(config.layers, start=1):
+        _check_row(number, row)
+    kinds = {row["type"] for row in config.layers}
+    if not streamable(config) and not kinds & {"mean", "attention"}:
+        raise ValueError(
+            "Expected a layer mean or attention in model.layers, of which one answer comes: "
+            f"{', '.join(sorted(kinds - STREAMABLE.keys()))} needs the whole clip, gives none."
+        )
+
+
+def streamable(config: ModelConfig) -> bool:
+    """Whether every layer of a table knows one step."""
+    return all(row["type"] in STREAMABLE for row in config.layers)
+
+
+def stride(config: ModelConfig) -> int:
+    """Frames that the network of a table takes for each of its steps."""
+    return int(np.prod([row.get("strides", 1) for row in config.layers]))
+
+
+def _check_row(number: int, row: dict[str, Any]) -> None:
+    kind = row["type"]
     if kind not in LAYERS:
         raise ValueError(
             f"Expected the type of layer {number} to be one of {', '.join(LAYERS)}, "
             f"received {kind!r}."
         )
-    arguments = list(inspect.signature(LAYERS[kind]).parameters.values())[2:]
-    known = {a.name for a in arguments} | {"type"}
-    required = {a.name for a in arguments if a.default is a.empty}
-    if unknown := row.keys() - known:
+    arguments = list(inspect.signature(LAYERS[kind], eval_str=True).parameters.values())[2:]
+    known = {a.name: a.annotation for a in arguments}
+    settings = {key: value for key, value in row.items() if key != "type"}
+    if unknown := settings.keys() - known.keys():
         raise ValueError(
             f"Layer {number} ({kind}) has no setting {', '.join(sorted(unknown))}; "
-            f"it takes {', '.join(sorted(known - {'type'})) or 'none'}."
+            f"it takes {', '.join(sorted(known)) or 'none'}."
         )
-    if missing := required - row.keys():
+    if missing := {a.name for a in arguments if a.default is a.empty} - settings.keys():
         raise ValueError(f"Layer {number} ({kind}) needs {', '.join(sorted(missing))}.")
+    for key, value in settings.items():
+        kinds = (int, float) if known[key] is float else (known[key],)
+        if type(value) not in kinds:
+            raise ValueError(
+                f"Expected {key} of layer {number} ({kind}) to be {known[key].__name__}, "
+                f"received {value!r}."
+            )
 
 
 # --- the network -------------------------------------------------------------------------------
@@ -276,7 +338,13 @@ def build(
     keras.Model
         (batch, frames, n_mfcc) to logits: (batch, frames // stride, n_labels) where the
         network is streamable; (batch, n_labels) after ``mean`` or ``attention``.
+
+    Raises
+    ------
+    ValueError
+        The table is none: see `check_table`.
     """
+    check_table(config)
     x = inputs = keras.Input((None, n_mfcc), name="mfcc")
     x = layers.Normalization(
         mean=np.asarray(mean, "float64").tolist(),
@@ -290,7 +358,7 @@ def build(
     return keras.Model(inputs, logits, name="echoic")
 
 
-def streamable(model: keras.Model) -> bool:
+def answers_each_step(model: keras.Model) -> bool:
     """Whether a network answers at every step, as those whose layers each know one step do."""
     return len(model.output.shape) == 3
 

@@ -385,7 +385,7 @@ def train(
     FileExistsError
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
-        ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
+        The table of layers is none (`networks.check`); or ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
         teacher, or one that cannot teach (`load_teachers`); or there is no ``initial_weights``, or it has no
         layer alike.
     ChildProcessError
@@ -393,6 +393,7 @@ def train(
     DataError
         See `speech_commands.load`.
     """
+    networks.check(recipe)
     out = Path(out)
     work = out / ".training"
     extra_data = _available_extras(data, recipe) if extra_data is None else extra_data
