@@ -41,7 +41,7 @@ def draw(path: Path, model: str, *, memory: bool) -> None:
     view = View(listener, source, name=bundle.name, trail=trail)
     listener.outputs = [view]
     for block in source:
-        listener.hear(block)
+        listener.process(block)
         if block.end >= MOMENT:
             break
     console = Console(

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given as for_any
+from hypothesis import settings
+from hypothesis import strategies as st
 from scipy import fft
 
 from echoic import augmentation
@@ -91,7 +94,7 @@ TRANSFORMATIONS = {
         lambda x, rng: augmentation.random_eq(x, 4, rng=rng),
         [lambda x, rng: augmentation.random_eq(x, 0, rng=rng)],
     ),
-    "narrow": (
+    "low_pass": (
         spectrograms,
         lambda x, rng: augmentation.low_pass(
             x, (1000, 4000), probability=1, band_frequencies=BANDS, rng=rng
@@ -178,8 +181,135 @@ class TestEveryTransformation:
             np.testing.assert_array_equal(function(make(8), seeded(1)), make(8))
 
 
+class TestProperties:
+    """What holds for every transformation, whatever the seed, the sound and the settings."""
+
+    FEW = settings(max_examples=40)
+    PROBABILITY = st.floats(0, 1)
+
+    @staticmethod
+    def sound(seed: int, level_db: float, *, batch: int = 4, n: int = 1000) -> np.ndarray:
+        noise = seeded(seed).standard_normal((batch, n)) * 10 ** (level_db / 20)
+        noise[0] = 0  # digital silence
+        return noise.clip(-1, 1).astype(np.float32)
+
+    @staticmethod
+    def check(transform, given: np.ndarray, seed: int) -> np.ndarray:
+        before = given.copy()
+        result = transform(given, seeded(seed))
+        np.testing.assert_array_equal(result, transform(given, seeded(seed)))
+        np.testing.assert_array_equal(given, before)
+        assert (result.shape, result.dtype) == (given.shape, np.float32)
+        assert np.isfinite(result).all()
+        return result
+
+    @FEW
+    @for_any(
+        seed=st.integers(0, 2**32 - 1),
+        level=st.floats(-100, 0),
+        probability=PROBABILITY,
+        snr=st.floats(-20, 60),
+        gain=st.floats(-60, 40),
+        shift=st.floats(0, 2),
+        speed=st.floats(0.1, 4),
+        rt60=st.floats(0.05, 0.5),
+    )
+    def test_waveforms(self, seed, level, probability, snr, gain, shift, speed, rt60):
+        config = AugmentationConfig(
+            speed_perturb_probability=probability,
+            speed_perturb=(speed, 1.1 * speed),
+            shift=shift,
+            reverberation_probability=probability,
+            rt60=(rt60, rt60),
+            noise_probability=probability,
+            snr=(snr, snr + 10),
+            gain=(gain - 3, gain),
+        )
+        noises = [self.sound(seed + 1, -30)[1], np.zeros(700, np.float32)]
+
+        def transform(x, rng):
+            return augmentation.augment_waveforms(
+                x, config, noises=noises, sample_rate=1000, rng=rng
+            )
+
+        assert np.abs(self.check(transform, self.sound(seed, level), seed)).max() <= 1
+
+    @FEW
+    @for_any(
+        seed=st.integers(0, 2**32 - 1),
+        deviation=st.floats(0, 30),
+        probability=PROBABILITY,
+        cutoff=st.floats(1, 8000),
+        masks=st.integers(0, 5),
+        width=st.integers(0, 100),
+    )
+    def test_spectrograms(self, seed, deviation, probability, cutoff, masks, width):
+        config = AugmentationConfig(
+            random_eq=deviation,
+            bandwidth_probability=probability,
+            bandwidth=(cutoff, 2 * cutoff),
+            time_masks=masks,
+            time_mask=width,
+            frequency_masks=masks,
+            frequency_mask=width,
+        )
+
+        def transform(x, rng):
+            return augmentation.augment_log_mels(
+                x, config, band_frequencies=BANDS, floor=FLOOR, rng=rng
+            )
+
+        assert self.check(transform, spectrograms(3), seed).min() >= FLOOR - 1e-3
+
+    @FEW
+    @for_any(seed=st.integers(0, 2**32 - 1), probability=PROBABILITY, level=st.floats(-100, 0))
+    def test_mixup(self, seed, probability, level):
+        given, targets = self.sound(seed, level), np.eye(4, dtype=np.float32)
+        for which in (0, 1):  # the waveforms, the targets
+
+            def transform(x, rng, which=which):
+                both = (x, targets) if which == 0 else (given, x)
+                return augmentation.mixup(*both, probability=probability, rng=rng)[which]
+
+            result = self.check(transform, (given, targets)[which], seed)
+        np.testing.assert_allclose(result.sum(axis=1), 1, rtol=1e-5)
+
+    @FEW
+    @for_any(seed=st.integers(0, 2**32 - 1), level=st.floats(-100, 0))
+    def test_a_probability_of_0_is_identity(self, seed, level):
+        given, rng = self.sound(seed, level), seeded(seed)
+        for result in (
+            augmentation.speed_perturb(given, (0.5, 2), probability=0, rng=rng),
+            augmentation.reverberate(given, (0.1, 0.2), probability=0, sample_rate=1000, rng=rng),
+            augmentation.add_noise(given, NOISES, (0, 9), probability=0, rng=rng),
+            augmentation.mixup(given, np.eye(4, dtype=np.float32), probability=0, rng=rng)[0],
+        ):
+            np.testing.assert_array_equal(result, given)
+
+    @FEW
+    @for_any(
+        seed=st.integers(0, 2**32 - 1),
+        snr=st.floats(-30, 60),
+        level=st.floats(-60, 0),
+        noise_level=st.floats(-100, 0),
+    )
+    def test_the_snr_is_what_was_asked(self, seed, snr, level, noise_level):
+        clip, noise = self.sound(seed, level)[1], self.sound(seed + 1, noise_level)[2]
+        # In double precision, or the rounding of a loud clip would count as noise.
+        added = augmentation.mix(clip.astype(np.float64), noise, snr) - clip
+        exact = clip + noise * np.sqrt(np.mean(clip**2.0) / np.mean(noise**2.0) / 10 ** (snr / 10))
+        np.testing.assert_allclose(added, exact - clip, atol=1e-6 * np.abs(exact).max())
+
+    @FEW
+    @for_any(seed=st.integers(0, 2**32 - 1), snr=st.floats(-30, 60))
+    def test_without_a_level_digital_silence_gets_no_noise(self, seed, snr):
+        clip, noise = self.sound(seed, -20)[1], np.zeros(1000, np.float32)
+        np.testing.assert_array_equal(augmentation.mix(clip, noise, snr), clip)
+        np.testing.assert_array_equal(augmentation.mix(noise, clip, snr), noise)
+
+
 class TestProbability:
-    @pytest.mark.parametrize("name", ["speed_perturb", "reverberate", "add_noise", "narrow"])
+    @pytest.mark.parametrize("name", ["speed_perturb", "reverberate", "add_noise", "low_pass"])
     def test_is_the_part_of_the_clips_that_change(self, name):
         batch = 2000
         rng = seeded(3)
@@ -193,16 +323,16 @@ class TestProbability:
             "add_noise": lambda x: augmentation.add_noise(
                 x, NOISES, (0, 9), probability=0.3, rng=rng
             ),
-            "narrow": lambda x: augmentation.low_pass(
+            "low_pass": lambda x: augmentation.low_pass(
                 x, (1000, 4000), probability=0.3, band_frequencies=BANDS, rng=rng
             ),
         }[name]
-        given = spectrograms(batch, frames=1) if name == "narrow" else clips(batch, n=100)
+        given = spectrograms(batch, frames=1) if name == "low_pass" else clips(batch, n=100)
         part = (changed(given) != given).reshape(batch, -1).any(axis=1).mean()
         assert part == pytest.approx(0.3, abs=0.04)  # four standard deviations
 
 
-class TestSpeed:
+class TestSpeedPerturb:
     @pytest.mark.parametrize("factor", [0.85, 1.0, 1.15])
     def test_moves_a_tone_by_the_factor(self, factor):
         tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)[None]
@@ -306,6 +436,16 @@ class TestReverberate:
         assert min(errors) < 1e-5
         assert sorted(errors)[1] > 1e-2
 
+    def test_a_clip_is_convolved_with_its_own_response_and_keeps_its_length(self):
+        given = clips(3, n=1500)
+        rooms = augmentation.room_responses((0.1, 0.2), RATE, count=3, seed=1)
+        together = augmentation.reverberate_with(given, rooms)
+        assert (together.shape, together.dtype) == (given.shape, np.float32)
+        for clip, room, result in zip(given, rooms, together, strict=True):
+            alone = augmentation.reverberate_with(clip, room)
+            np.testing.assert_allclose(alone, result, atol=1e-6)
+            np.testing.assert_allclose(alone, np.convolve(clip, room)[:1500], atol=1e-5)
+
     def test_the_end_does_not_come_round_to_the_beginning(self):
         result = augmentation.reverberate(
             impulse(3999), (0.7, 0.7), probability=1, sample_rate=RATE, rng=seeded()
@@ -336,6 +476,13 @@ class TestAddNoise:
         assert ratios.min() == pytest.approx(5, abs=0.3)
         assert ratios.max() == pytest.approx(25, abs=0.3)
 
+    @pytest.mark.parametrize("snr", [-5, 0, 20])
+    def test_a_single_clip_meets_the_ratio(self, snr):
+        clip, noise = clips(1)[0], NOISES[0][:4000]
+        added = augmentation.mix(clip, noise, snr).astype(np.float64) - clip
+        ratio = decibels(np.mean(clip**2.0) / np.mean(added**2))
+        assert ratio == pytest.approx(snr, abs=0.01)
+
     def test_silence_gets_noise_of_its_own_level(self):
         silence = np.zeros((300, 500), np.float32)
         result = augmentation.add_noise(silence, NOISES, (0, 30), probability=1, rng=seeded())
@@ -356,7 +503,7 @@ class TestAddNoise:
         np.testing.assert_array_equal(result, clips(2))
 
 
-class TestRandomCuts:
+class TestRandomCrops:
     def test_is_a_stretch_of_a_noise_from_anywhere(self):
         noise = np.arange(12, dtype=np.float32)
         cuts = augmentation.random_crops([noise], 50, 10, rng=seeded())
@@ -392,7 +539,7 @@ class TestGain:
         assert levels.max() == pytest.approx(6, abs=0.3)
 
 
-class TestChannel:
+class TestRandomEq:
     def responses(self, batch: int, deviation: float) -> np.ndarray:
         given = spectrograms(batch) / 10  # far from the floor
         added = augmentation.random_eq(given, deviation, rng=seeded()) - given
@@ -416,7 +563,7 @@ class TestChannel:
         assert self.responses(1000, deviation).std() == pytest.approx(deviation, rel=0.05)
 
 
-class TestNarrow:
+class TestLowPass:
     def narrowed(self, given: np.ndarray, cutoff: float) -> np.ndarray:
         return augmentation.low_pass(
             given, (cutoff, cutoff), probability=1, band_frequencies=BANDS, rng=seeded()
@@ -524,11 +671,11 @@ class TestConfig:
 # --- another voice
 
 
-def test_a_mixup_is_heard_and_answered_in_the_same_shares():
+def test_a_mixup_is_heard_and_labelled_in_the_same_shares():
     tones = 0.2 * np.sin(2 * np.pi * np.arange(8)[:, None] * np.arange(4000) / 40)  # orthogonal
     given = tones.astype(np.float32)[1:]
-    answers = np.eye(7, dtype=np.float32)
-    mixed, probabilities = augmentation.mixup(given, answers, probability=1, rng=seeded())
+    targets = np.eye(7, dtype=np.float32)
+    mixed, probabilities = augmentation.mixup(given, targets, probability=1, rng=seeded())
     heard = mixed @ given.T / np.square(given).sum(axis=1)
     np.testing.assert_allclose(heard, probabilities, atol=1e-4)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
@@ -540,9 +687,9 @@ def test_a_mixup_is_heard_and_answered_in_the_same_shares():
 def test_a_mixup_makes_the_other_as_loud_as_the_clip():
     tones = np.sin(2 * np.pi * np.array([[1], [2]]) * np.arange(4000) / 40)
     given = (tones * [[0.5], [0.005]]).astype(np.float32)
-    answers = np.eye(2, dtype=np.float32)
+    targets = np.eye(2, dtype=np.float32)
     for seed in range(8):
-        mixed, probabilities = augmentation.mixup(given, answers, probability=1, rng=seeded(seed))
+        mixed, probabilities = augmentation.mixup(given, targets, probability=1, rng=seeded(seed))
         heard = np.abs(mixed @ tones.T)
         np.testing.assert_allclose(
             heard / heard.sum(axis=1, keepdims=True), probabilities, atol=1e-3
@@ -550,25 +697,25 @@ def test_a_mixup_makes_the_other_as_loud_as_the_clip():
 
 
 def test_a_clip_alone_has_nobody_to_be_mixed_with():
-    given, answers = clips(1), np.ones((1, 1), np.float32)
-    mixed, same = augmentation.mixup(given, answers, probability=1, rng=seeded())
+    given, targets = clips(1), np.ones((1, 1), np.float32)
+    mixed, same = augmentation.mixup(given, targets, probability=1, rng=seeded())
     np.testing.assert_allclose(mixed, given, atol=1e-6)
-    np.testing.assert_array_equal(same, answers)
+    np.testing.assert_array_equal(same, targets)
 
 
 def test_a_mixup_with_silence_leaves_the_clip_finite():
     given = np.concatenate([clips(1), np.zeros((1, 4000), np.float32)])
-    answers = np.eye(2, dtype=np.float32)
+    targets = np.eye(2, dtype=np.float32)
     for seed in range(8):
-        mixed, _ = augmentation.mixup(given, answers, probability=1, rng=seeded(seed))
+        mixed, _ = augmentation.mixup(given, targets, probability=1, rng=seeded(seed))
         assert np.isfinite(mixed).all()
         assert not mixed[1].any()
 
 
 @pytest.mark.parametrize(("probability", "least", "most"), [(0, 0, 0), (0.3, 500, 700)])
 def test_the_probability_of_a_mixup_is_the_part_of_the_clips_that_change(probability, least, most):
-    given, answers = clips(2000, n=100), np.eye(2000, dtype=np.float32)
-    mixed, _ = augmentation.mixup(given, answers, probability=probability, rng=seeded())
+    given, targets = clips(2000, n=100), np.eye(2000, dtype=np.float32)
+    mixed, _ = augmentation.mixup(given, targets, probability=probability, rng=seeded())
     assert least <= (mixed != given).any(axis=1).sum() <= most
     assert not np.shares_memory(mixed, given)
 
@@ -620,7 +767,7 @@ def test_synthetic_noises_differ_in_colour_and_in_rhythm():
     assert max(unevenness) > 1
 
 
-class TestMilder:
+class TestScaled:
     def test_full_strength_changes_nothing(self):
         assert AugmentationConfig().scaled(1.0) == AugmentationConfig()
 

@@ -176,6 +176,37 @@ class TestLibrosa:
             assert result[frame, coefficient] == pytest.approx(value, abs=1e-3)
 
 
+class TestLogMel:
+    BANDS = replace(DEFAULT, n_mfcc=0)
+
+    @CONFIGS
+    def test_the_input_of_a_network_is_the_mfcc(self, config):
+        assert config.channels == config.n_mfcc
+        np.testing.assert_array_equal(
+            features.compute(noise(2, 3200), config), mfcc(noise(2, 3200), config)
+        )
+
+    @CONFIGS
+    def test_without_a_dct_it_is_the_log_mel_spectrogram(self, config):
+        bands = replace(config, n_mfcc=0)
+        assert bands.channels == config.n_mels
+        result = features.compute(noise(2, 3200), bands)
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, log_mel(noise(2, 3200), config))
+
+    @settings(max_examples=25, deadline=None)
+    @given(n_mfcc=st.integers(0, 40), n=st.integers(320, 2000))
+    def test_a_spectrogram_gives_what_its_waveform_gives(self, n_mfcc, n):
+        config = replace(DEFAULT, n_mfcc=n_mfcc)
+        result = features.from_log_mel(log_mel(noise(n), config), config)
+        assert result.shape == (config.n_frames(n), config.channels)
+        np.testing.assert_array_equal(result, features.compute(noise(n), config))
+
+    def test_there_are_no_coefficients_without_a_dct(self):
+        with pytest.raises(ValueError, match=r"n_mfcc above 0 .* received 0.*features\.compute"):
+            mfcc(noise(3200), self.BANDS)
+
+
 class TestWindow:
     def test_as_long_as_the_frame(self):
         expected = np.sin(np.pi * np.arange(512) / 512) ** 2  # periodic, as for a transform
@@ -244,7 +275,7 @@ class TestErrors:
             ("hop_length", 513),
             ("n_mels", 0),
             ("n_mels", 257),
-            ("n_mfcc", 0),
+            ("n_mfcc", -1),
             ("n_mfcc", 41),
             ("fmin", -1.0),
             ("fmin", 7601.0),

@@ -1,11 +1,12 @@
-"""Augmentation: the same word said in another room, into another microphone, at another moment.
+"""Augmentation: the same word in another room, through another microphone, at another moment.
 
-Every transformation takes a batch and a random generator and gives a new batch; the same seed
-gives the same result. Those on waveforms, (batch, samples) float32, happen in the order in which
-the world does them: another voice (mixup), the speaker (speed), the moment (shift), the room
-(reverberate), the place (add_noise), the gain. Those on log-mel spectrograms, (batch, frames,
-n_mels) in decibels, stand for the microphone (channel: a filter is an addition in decibels) and
-for what may be missing (mask).
+Every transformation takes a batch and a random generator and returns a new batch; the same seed
+gives the same result. Transformations of waveforms, (batch, samples) float32, follow the order of
+the physical world: another voice (mixup), the speaker (speed_perturb), the moment (shift), the
+room (reverberate), the background (add_noise), the level (gain). Transformations of log-mel
+spectrograms, (batch, frames, n_mels) in decibels, model the microphone (random_eq), a narrow line
+(low_pass) and missing parts (mask). `mix` and `reverberate_with` do the same to single clips at a
+given strength; the evaluation of robustness uses them too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ROOMS = 128
 """Number of synthetic rooms."""
 
 TALKERS = 6
-"""How many talk at once in babble: too many for one of them to be understood."""
+"""Talkers in babble: too many for one of them to be understood."""
 
 
 # --- waveforms ---------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ def augment_waveforms(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Apply what happens to a clip alone, in the order of the world; same shape and dtype."""
+    """Apply all transformations of waveforms but mixup; same shape and dtype."""
     w = speed_perturb(
         waveforms, config.speed_perturb, probability=config.speed_perturb_probability, rng=rng
     )
@@ -57,33 +58,33 @@ def augment_waveforms(
 
 
 def mixup(
-    waveforms: Array, answers: Array, *, probability: float, rng: np.random.Generator
+    waveforms: Array, targets: Array, *, probability: float, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Let another clip of the batch be heard through some of the clips, and in their answers.
+    """Mix some of the clips with another clip of the batch, and their targets alike.
 
-    Mixup (Zhang et al. 2018) of waveforms: the other has a share of up to a half, evenly. It is
-    first made as loud as the clip it joins, so that the share says how much is heard of each
-    (Tokozume et al. 2018). ``answers`` are probabilities, (batch, n).
+    Mixup (Zhang et al. 2018) of waveforms: the other clip gets a share drawn evenly from 0 to a
+    half. It is first scaled to the power of the clip that it joins, so that the share is that of
+    the sound (Tokozume et al. 2018). ``targets`` are probabilities, (batch, n).
     """
     chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
     n = len(waveforms)
     others = (chosen + rng.integers(1, max(n, 2), len(chosen))) % n  # never itself
     shares = rng.uniform(0, 0.5, (len(chosen), 1)).astype(np.float32)
     levels = np.sqrt(_power(waveforms[chosen]) / (_power(waveforms[others]) + 1e-12))
-    mixed, mixed_answers = waveforms.copy(), answers.copy()
+    mixed, mixed_targets = waveforms.copy(), targets.copy()
     joining = waveforms[others] * levels.astype(np.float32)[:, None]
     mixed[chosen] += shares * (joining - waveforms[chosen])
-    mixed_answers[chosen] += shares * (answers[others] - answers[chosen])
-    return mixed, mixed_answers
+    mixed_targets[chosen] += shares * (targets[others] - targets[chosen])
+    return mixed, mixed_targets
 
 
 def speed_perturb(
     waveforms: Array, factors: Range, *, probability: float, rng: np.random.Generator
 ) -> Array:
-    """Play some clips faster or slower, around their middle; the pitch changes with the speed.
+    """Play some of the clips faster or slower around their middle; the pitch changes alike.
 
-    Linear interpolation: its loss of 1 dB at 4 kHz is less than that of any microphone, and it
-    takes a fifth of the time of a good resampler.
+    Linear interpolation loses 1 dB at 4 kHz, less than any microphone, and takes a fifth of the
+    time of a good resampler.
     """
     n = waveforms.shape[1]
     result = waveforms.copy()
@@ -96,7 +97,7 @@ def speed_perturb(
 
 
 def shift(waveforms: Array, most: int, *, rng: np.random.Generator) -> Array:
-    """Displace each clip by up to ``most`` samples either way; zeros come in from the side."""
+    """Shift each clip by up to ``most`` samples either way; zeros fill the side."""
     most = min(most, waveforms.shape[1])
     offsets = rng.integers(-most, most, len(waveforms), endpoint=True)
     result = np.zeros_like(waveforms)
@@ -109,10 +110,10 @@ def shift(waveforms: Array, most: int, *, rng: np.random.Generator) -> Array:
 
 
 def room_responses(rt60: Range, sample_rate: int, *, count: int = ROOMS, seed: int = 0) -> Array:
-    """Synthetic room impulse responses, shape (count, samples), each of unit energy.
+    """Make synthetic room impulse responses, shape (count, samples), each of unit energy.
 
     A direct sound, then noise that decays by 60 dB within the reverberation time (Polack 1988),
-    at a direct-to-reverberant ratio of 0 to 15 dB. Training hears those of seed 0.
+    at a direct-to-reverberant ratio of 0 to 15 dB. Training uses those of seed 0.
     """
     rng = np.random.default_rng(seed)
     n = round(0.5 * max(rt60) * sample_rate)  # past -30 dB the tail no longer matters
@@ -135,28 +136,30 @@ def reverberate(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> Array:
-    """Hear some of the clips in a room with a reverberation time (s) in the range ``rt60``."""
-    from scipy import fft
-
-    n = waveforms.shape[1]
+    """Place some of the clips in a random room with a reverberation time (s) in ``rt60``."""
     chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
-    picks = rng.integers(ROOMS, size=len(chosen))
+    rooms = rng.integers(ROOMS, size=len(chosen))
     result = waveforms.copy()
     if len(chosen):
-        spectra, length = _room_spectra(rt60, sample_rate, n)
-        wet = fft.irfft(fft.rfft(waveforms[chosen], length) * spectra[picks], length)
-        result[chosen] = wet[:, :n]
+        responses = _training_rooms(rt60, sample_rate)[rooms]
+        result[chosen] = reverberate_with(waveforms[chosen], responses)
     return result
 
 
-@lru_cache(maxsize=4)
-def _room_spectra(rt60: Range, sample_rate: int, n: int) -> tuple[npt.NDArray[np.complex64], int]:
-    """Transforms of the room responses, and a length at which convolution does not wrap."""
-    from scipy import fft
+def reverberate_with(waveforms: Array, responses: Array) -> Array:
+    """Convolve each waveform, (..., samples), with the impulse response of its room, (..., taps).
 
-    responses = room_responses(rt60, sample_rate)
-    length = fft.next_fast_len(n + responses.shape[1], real=True)
-    return fft.rfft(responses, length), length
+    The result has the shape of the waveforms: what rings on after the end is cut off.
+    """
+    from scipy.signal import fftconvolve
+
+    n = waveforms.shape[-1]
+    return np.asarray(fftconvolve(waveforms, responses, axes=-1)[..., :n], dtype=np.float32)
+
+
+@lru_cache(maxsize=4)
+def _training_rooms(rt60: Range, sample_rate: int) -> Array:
+    return room_responses(rt60, sample_rate)
 
 
 def add_noise(
@@ -167,44 +170,67 @@ def add_noise(
     probability: float,
     rng: np.random.Generator,
 ) -> Array:
-    """Mix some of the clips with a random cut of a random noise.
+    """Mix some of the clips with a random crop of a random noise, at an SNR (dB) in ``snr``.
 
-    The ratio (dB) is that of the mean powers over the clip. A clip of digital silence has no
-    power to compare with; it gets the noise at a level of -60 to -20 dBFS.
+    A clip of digital silence has no power; its noise gets a level of -60 to -20 dBFS.
     """
     result = waveforms.copy()
     levels = rng.uniform(-60, -20, len(waveforms))
     ratios = rng.uniform(*snr, len(waveforms))
     chosen = np.flatnonzero(rng.random(len(waveforms)) < probability)
-    cuts = _cuts(noises, len(chosen), waveforms.shape[1], rng=rng)
-    for i, cut in zip(chosen, cuts, strict=True):
-        power = _power(result[i]) or 10 ** ((levels[i] + ratios[i]) / 10)
-        wanted = power / 10 ** (ratios[i] / 10)
-        result[i] += cut * np.float32(np.sqrt(wanted / (_power(cut) + 1e-12)))
+    crops = _crops(noises, len(chosen), waveforms.shape[1], rng=rng)
+    for i, crop in zip(chosen, crops, strict=True):
+        result[i] = mix(waveforms[i], crop, ratios[i], silence_db=levels[i])
     return result
+
+
+def mix(clip: Array, noise: Array, snr_db: float, *, silence_db: float | None = None) -> Array:
+    """Add noise to a clip at a signal-to-noise ratio, that of the mean powers over the clip.
+
+    Parameters
+    ----------
+    clip, noise
+        Waveforms of one length, (samples,) float32.
+    snr_db
+        The ratio (dB).
+    silence_db
+        Level (dBFS) of the noise where the clip is digital silence, which has no power. None
+        leaves such a clip as it is.
+
+    Returns
+    -------
+    float32 array of shape (samples,)
+        Noise that is digital silence changes nothing.
+    """
+    noise_power = float(_power(noise))
+    wanted = float(_power(clip)) / 10 ** (snr_db / 10)
+    if not wanted and silence_db is not None:
+        wanted = 10 ** (silence_db / 10)
+    if not (wanted and noise_power):
+        return clip.copy()
+    return np.asarray(clip + noise * np.float32(np.sqrt(wanted / noise_power)), dtype=np.float32)
 
 
 def _power(waveforms: Array) -> npt.NDArray[np.float64]:
     """Mean power of each waveform, (...,)."""
-    energy = np.einsum("...j,...j->...", waveforms, waveforms)
-    return energy.astype(np.float64) / waveforms.shape[-1]
+    return np.asarray(np.mean(np.square(waveforms, dtype=np.float64), axis=-1))
 
 
 def random_crops(noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator) -> Array:
     """Cut ``n`` samples from anywhere in the noises, ``count`` times: shape (count, n).
 
-    Every second is as likely as any other; a noise that is shorter than a cut is repeated.
+    Every second is as likely as any other; a noise shorter than a crop is repeated.
     """
-    cuts = np.empty((count, n), dtype=np.float32)
-    for row, cut in zip(cuts, _cuts(noises, count, n, rng=rng), strict=True):
-        row[:] = cut
-    return cuts
+    crops = np.empty((count, n), dtype=np.float32)
+    for row, crop in zip(crops, _crops(noises, count, n, rng=rng), strict=True):
+        row[:] = crop
+    return crops
 
 
-def _cuts(
+def _crops(
     noises: Sequence[Array], count: int, n: int, *, rng: np.random.Generator
 ) -> Iterator[Array]:
-    """Yield `random_crops` one by one, without a copy: none is to be written to."""
+    """Yield `random_crops` one by one as views, not to be written to."""
     starts = np.array([max(len(noise) - n, 0) + 1 for noise in noises])
     ends = np.cumsum(starts)
     places = rng.integers(ends[-1], size=count)
@@ -215,10 +241,10 @@ def _cuts(
 
 
 def synthetic_noise(n: int, *, sample_rate: int, rng: np.random.Generator) -> Array:
-    """Make a noise that no microphone has recorded, shape (n,), of a level of -20 dBFS.
+    """Synthesize a noise, shape (n,), at a level of -20 dBFS.
 
-    Broadband noise of a random colour; half of it comes in beats, as from wheels and engines, and
-    every third is mixed with a gliding tone and its harmonics, as from motors and animals.
+    Broadband noise of a random colour; every second pulses, as wheels and engines do, and every
+    third has a gliding tone with harmonics, as of motors and animals.
     """
     frequencies = np.fft.rfftfreq(n, 1 / sample_rate)
     slope = rng.uniform(-0.3, 1.2)  # -0.3 is bluish, 0 white, 0.5 pink, 1 brown
@@ -242,19 +268,19 @@ def synthetic_noise(n: int, *, sample_rate: int, rng: np.random.Generator) -> Ar
 
 
 def babble(clips: Array, *, talkers: int, rng: np.random.Generator) -> Array:
-    """Let several talk at once, at a level of -20 dBFS.
+    """Mix several talkers to babble at a level of -20 dBFS, shape (k * samples,).
 
-    The clips, (talkers * k, samples), are k for each talker, one after the other, all equally
-    loud, from a random moment on: shape (k * samples,).
+    The clips, (talkers * k, samples), are k of each talker in a row. All clips get the same
+    level, and each talker begins at a random moment.
     """
     levels = np.maximum(np.sqrt(_power(clips)), 1e-4).astype(np.float32)
-    said = (clips / levels[:, None]).reshape(talkers, -1)
-    total = np.sum([np.roll(talk, rng.integers(len(talk))) for talk in said], axis=0)
+    speech = (clips / levels[:, None]).reshape(talkers, -1)
+    total = np.sum([np.roll(talk, rng.integers(len(talk))) for talk in speech], axis=0)
     return np.asarray(0.1 * total / total.std(), dtype=np.float32)
 
 
 def gain(waveforms: Array, decibels: Range, *, rng: np.random.Generator) -> Array:
-    """Change the level of each clip; what then exceeds full scale clips, as in a real input."""
+    """Change the level of each clip by a gain (dB); samples beyond full scale clip."""
     factors = 10 ** (rng.uniform(*decibels, (len(waveforms), 1)) / 20)
     louder = waveforms * factors.astype(np.float32)
     return np.clip(louder, -1, 1, out=louder)
@@ -273,8 +299,8 @@ def augment_log_mels(
 ) -> Array:
     """Apply all transformations of spectrograms.
 
-    ``band_frequencies`` (Hz) has shape (n_mels,); ``floor`` (dB) is `FeatureConfig.floor_db`,
-    under which no microphone brings a band.
+    ``band_frequencies`` (Hz) has shape (n_mels,); ``floor`` (dB) is `FeatureConfig.floor_db`, the
+    least value that a band can have.
     """
     m = random_eq(log_mels, config.random_eq, rng=rng)
     m = low_pass(
@@ -290,9 +316,9 @@ def augment_log_mels(
 
 
 def random_eq(log_mels: Array, deviation: float, *, rng: np.random.Generator) -> Array:
-    """Hear each clip through another microphone: a smooth random response, in decibels."""
+    """Add a smooth random frequency response (dB) to each clip: that of another microphone."""
     batch, _, n_mels = log_mels.shape
-    # The first few cosines over the bands: a tilt, a bow, a wave; as in the cepstrum itself.
+    # The first five cosines over the bands, as in the cepstrum: a tilt, a bow, a wave.
     phase = np.pi * (np.arange(n_mels) + 0.5) / n_mels
     shapes = np.cos(np.arange(1, 6)[:, None] * phase)  # (5, n_mels)
     weights = rng.standard_normal((batch, 5)) * deviation * np.sqrt(2 / 5)
@@ -308,7 +334,7 @@ def low_pass(
     band_frequencies: npt.NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Array:
-    """Cut some of the clips off above a frequency (Hz), falling by 48 dB an octave."""
+    """Low-pass some of the clips at a frequency (Hz) in ``cutoffs``, by 48 dB an octave."""
     chosen = rng.random(len(log_mels)) < probability
     cutoff = rng.uniform(*cutoffs, (len(log_mels), 1))
     octaves = np.log2(np.maximum(band_frequencies, 1.0) / cutoff)  # above the cut-off
@@ -319,9 +345,9 @@ def low_pass(
 def mask(
     log_mels: Array, *, count: int, longest: int, axis: int, rng: np.random.Generator
 ) -> Array:
-    """SpecAugment (Park et al. 2019): hide stretches of time (axis 1) or frequency (axis 2).
+    """Mask stretches of time (axis 1) or frequency (axis 2): SpecAugment (Park et al. 2019).
 
-    A hidden stretch becomes the mean of its clip, so that masks say nothing about loudness.
+    A masked stretch becomes the mean of its clip, so that masks carry no loudness.
     """
     size = log_mels.shape[axis]
     places = np.arange(size)

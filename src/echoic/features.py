@@ -1,28 +1,25 @@
-"""THE definition of echoic's features: mel-frequency cepstral coefficients, made by librosa.
+"""THE definition of echoic's features: log-mel spectrograms and MFCCs, computed by librosa.
 
     waveform (samples,)
-      -> left-padded once with n_fft - hop_length zeros      nothing before the beginning
+      -> left-padded once with n_fft - hop_length zeros
       -> stft, mel_filters              (frames, n_mels)     power of each frame in each mel band
       -> power_to_db                    (frames, n_mels)     log_mel(): decibels, from floor_db
-      -> DCT                            (frames, n_mfcc)     mfcc(): what the networks hear
+      -> DCT, unless n_mfcc is 0        (frames, channels)   compute(): the input of a network
 
 Frame k (from 0) is the ``n_fft`` samples that end at sample ``(k + 1) * hop_length``: no frame
 depends on the future, on the rest of the clip or on the batch, so a stream has the same frames as
-a clip. `frontend.MFCC` is the one mirror of this file, inside a graph; there is no third.
+a clip. `frontend.MFCC` mirrors this file as a Keras layer; there is no third implementation.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from echoic.audio import Waveform
 from echoic.config import FeatureConfig
-
-if TYPE_CHECKING:
-    from echoic.audio import Waveform
 
 
 @lru_cache(maxsize=8)
@@ -103,9 +100,20 @@ def log_mel(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32
 
 
 def cepstrum(log_mel: npt.NDArray[np.float32], config: FeatureConfig) -> npt.NDArray[np.float32]:
-    """Orthonormal DCT-II over the mel bands: (..., frames, n_mels) to (..., frames, n_mfcc)."""
+    """Orthonormal DCT-II over the mel bands: (..., frames, n_mels) to (..., frames, n_mfcc).
+
+    Raises
+    ------
+    ValueError
+        ``config.n_mfcc`` is 0.
+    """
     import librosa
 
+    if not config.n_mfcc:
+        raise ValueError(
+            "Expected FeatureConfig.n_mfcc above 0 for cepstral coefficients, received 0, which "
+            "means log-mel. Call features.compute, or set n_mfcc."
+        )
     coefficients = librosa.feature.mfcc(S=np.swapaxes(log_mel, -1, -2), n_mfcc=config.n_mfcc)
     return np.ascontiguousarray(np.swapaxes(coefficients, -1, -2), dtype=np.float32)
 
@@ -128,7 +136,40 @@ def mfcc(waveform: Waveform, config: FeatureConfig | None = None) -> npt.NDArray
     Raises
     ------
     ValueError
-        The waveform is shorter than one hop, or not of a floating dtype.
+        The waveform is shorter than one hop, or not of a floating dtype; or ``n_mfcc`` is 0.
     """
     config = config or FeatureConfig()
     return cepstrum(log_mel(waveform, config), config)
+
+
+def from_log_mel(
+    log_mel: npt.NDArray[np.float32], config: FeatureConfig
+) -> npt.NDArray[np.float32]:
+    """Convert a log-mel spectrogram to the input of a network.
+
+    The MFCC, or the spectrogram itself where ``config.n_mfcc`` is 0: (..., frames, n_mels) to
+    (..., frames, channels).
+    """
+    return cepstrum(log_mel, config) if config.n_mfcc else log_mel
+
+
+def compute(waveform: Waveform, config: FeatureConfig) -> npt.NDArray[np.float32]:
+    """Compute the input of a network: the MFCC, or log-mel where ``config.n_mfcc`` is 0.
+
+    Parameters
+    ----------
+    waveform
+        Shape (..., samples), float32 in [-1, 1].
+    config
+        The configuration that the network was trained with.
+
+    Returns
+    -------
+    float32 array of shape (..., samples // hop_length, channels)
+
+    Raises
+    ------
+    ValueError
+        The waveform is shorter than one hop, or not of a floating dtype.
+    """
+    return from_log_mel(log_mel(waveform, config), config)

@@ -148,6 +148,15 @@ def test_the_result_does_not_depend_on_the_blocks(stream, config, cuts):
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     pieces = [d for a, b in pairwise(edges) for d in blocks.process_many(times[a:b], stream[a:b])]
     assert pieces == whole
+    window = max(1, round(config.smoothing / STEP))
+    last = smooth(np.concatenate([np.zeros((window - 1, 4)), stream]), window)[-1]
+    for decoder in (single, blocks):
+        assert np.array_equal(decoder.smoothed, last)
+
+
+def test_the_thresholds_are_the_words_own_where_they_have_one():
+    config = DecoderConfig(enter=0.8, words={"go": 0.6})
+    assert Decoder(LABELS, config=config, step=STEP).thresholds == {"yes": 0.8, "go": 0.6}
 
 
 @given(streams, streams, configs)
@@ -157,6 +166,7 @@ def test_after_a_reset_it_is_as_new(stream, other, config):
     used = Decoder(LABELS, config=config, step=STEP)
     used.process_many(100 + np.arange(len(other)), other)
     used.reset()
+    assert not used.smoothed.any()
     assert used.process_many(times, stream) == fresh
 
 

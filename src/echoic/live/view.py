@@ -130,7 +130,7 @@ class View(Output):
     def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         self._detections.extend(detections)
         if self._trail:
-            for posterior in self._listener.heard:
+            for posterior in self._listener.posteriors:
                 if posterior.state is not None:
                     self._trail.add(posterior.time, posterior.state)
         position = round(block.time * SAMPLE_RATE)

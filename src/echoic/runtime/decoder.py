@@ -86,10 +86,10 @@ class Decoder:
             )
         self.window = max(1, round(self.config.smoothing / step))
         """Steps that are averaged."""
+        self.thresholds = {x: self.config.words.get(x, self.config.enter) for x in words}
+        """Smoothed posterior from which each word fires."""
         # No posterior reaches an infinite threshold.
-        self._enter = np.array(
-            [self.config.words.get(x, self.config.enter) if x in words else np.inf for x in labels]
-        )
+        self._enter = np.array([self.thresholds.get(x, np.inf) for x in self.labels])
         # Half a step less, for times are sums of rounded steps.
         self._refractory = self.config.refractory - step / 2
         self.reset()
@@ -98,11 +98,17 @@ class Decoder:
         """Forget everything: the next posterior may be of another stream, with another clock."""
         # Before a stream there is nothing, so a window that it does not yet fill cannot be sure.
         self._recent = np.zeros((self.window - 1, len(self.labels)))
+        self._smoothed = np.zeros(len(self.labels))
         self._steps = 0
         self._time = -np.inf
         self._last = -np.inf
         self._low = np.full(len(self.labels), -1)  # the step at which a label was last below exit
         self._fired = np.full(len(self.labels), -2)  # and at which it last fired
+
+    @property
+    def smoothed(self) -> Floats:
+        """The smoothed posterior of the last step, (labels,); zeros before the first."""
+        return self._smoothed
 
     def process(self, time: float, probabilities: npt.ArrayLike) -> Detection | None:
         """Take the posterior of one step.
@@ -175,6 +181,7 @@ class Decoder:
                 self._fired[label], self._last = i + self._steps, time
                 detections.append(Detection(time, self.labels[label], float(confidence[i])))
         self._low = low[-1]
+        self._smoothed = smoothed[-1].copy()  # a view would keep the whole block
         self._steps += n
         self._time = float(times[-1])
         return detections
