@@ -29,8 +29,9 @@ from litert_quantizer.quantizer import Quantizer
 from echoic import data as datasets
 from echoic import features, networks
 from echoic.export import graphs, quantize, verify
+from echoic.files import quiet_stderr
 from echoic.runtime.bundle import Bundle
-from echoic.runtime.tflite import TFLiteModel, quiet_stderr
+from echoic.runtime.tflite import TFLiteModel
 
 EVERY = TFLOperationName.ALL_SUPPORTED
 

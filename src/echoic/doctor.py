@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from echoic import microphone
-from echoic.microphone.portaudio import load
+from echoic.microphone.portaudio import OPEN_SECONDS, load
 from echoic.microphone.sources import QUIETEST
 from echoic.runtime import bundle as bundles
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import StreamingRecognizer
-from echoic.timeouts import PATIENCE_SECONDS, ask
+from echoic.timeouts import call_with_timeout
 
 LISTENING = ("numpy", "ai-edge-litert", "sounddevice", "soundfile", "soxr", "typer", "rich")
 """Distributions without which there is no listening."""
@@ -165,7 +165,7 @@ def _data(folder: Path) -> Check:
             "data set", "note", f"not at {folder}; only training needs it", "echoic download"
         )
     words = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))]
-    lists = [f"{side}_list.txt" for side in ("validation", "test")]
+    lists = ["validation_list.txt", "testing_list.txt"]
     if missing := [name for name in lists if not (folder / name).is_file()]:
         return Check(
             "data set",
@@ -179,7 +179,8 @@ def _data(folder: Path) -> Check:
 def _guarded(name: str, check: Callable[[], Check], *, extra: float = 0.0) -> Check:
     """Make a check of whatever goes wrong, also of a call that does not come back."""
     try:
-        return ask(check, seconds=PATIENCE_SECONDS + extra)
+        seconds = OPEN_SECONDS + extra
+        return call_with_timeout(check, seconds=seconds, what=f"The check of the {name}")
     except Exception as error:  # each ends in a line that says what is wrong
         head, _, advice = str(error).partition(". ")
         return Check(name, "broken", head or type(error).__name__, advice)

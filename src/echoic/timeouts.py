@@ -1,4 +1,4 @@
-"""Asking what may never answer."""
+"""Calls that may never return, on threads that can be left behind."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
-from echoic.microphone import MicrophoneError
+from echoic.files import saved_stderr
 
-PATIENCE_SECONDS = 15.0
-"""Longest time (s) that the sound system may take to say what there is."""
+POLL_SECONDS = 0.05
+"""Slice (s) that waiting is done in: on Windows Ctrl-C does not end a wait for a lock."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def ask(call: Callable[[], Answer], *, seconds: float = PATIENCE_SECONDS) -> Answer:
-    """Call a function of the sound system, on a thread that can be left behind.
+class CallTimeoutError(TimeoutError):
+    """A call has not returned in time; its thread is left behind."""
+
+
+def start_call(call: Callable[[], Result], *, name: str = "echoic call") -> Future[Result]:
+    """Begin a call on a thread of its own, which does not keep the program from ending.
 
     Parameters
     ----------
     call
-        What to call; what it raises is raised here.
-    seconds
-        How long to wait for it (s).
-
-    Raises
-    ------
-    MicrophoneError
-        It has not come back. Its thread stays, and does not keep the program from ending.
+        What to call; the future has what it returns or raises.
+    name
+        Name of the thread.
     """
-    future: Future[Answer] = Future()
+    future: Future[Result] = Future()
 
     def run() -> None:
         try:
@@ -41,25 +40,37 @@ def ask(call: Callable[[], Answer], *, seconds: float = PATIENCE_SECONDS) -> Ans
         except BaseException as error:
             future.set_exception(error)
 
-    try:
-        stderr = os.dup(2)
-    except OSError:  # a process without a console
-        stderr = None
-    threading.Thread(target=run, name="echoic patience", daemon=True).start()
-    try:
-        # In slices: on Windows Ctrl-C does not end a wait for a lock.
-        end = time.monotonic() + seconds
-        while not future.done() and time.monotonic() < end:
-            with suppress(TimeoutError):
-                future.exception(timeout=0.05)
-    finally:
-        if stderr is not None:
-            if not future.done():
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
+
+
+def call_with_timeout(call: Callable[[], Result], *, seconds: float, what: str) -> Result:
+    """Call a function and wait for it no longer than a given time.
+
+    Parameters
+    ----------
+    call
+        What to call; what it raises is raised here.
+    seconds
+        How long to wait for it (s).
+    what
+        Subject of the error's message, such as ``"The sound system"``.
+
+    Raises
+    ------
+    CallTimeoutError
+        It has not returned. Its thread goes on.
+    """
+    with saved_stderr() as stderr:
+        future = start_call(call)
+        try:
+            end = time.monotonic() + seconds
+            while not future.done() and (left := end - time.monotonic()) > 0:
+                with suppress(TimeoutError):
+                    future.exception(timeout=min(POLL_SECONDS, left))
+        finally:
+            if stderr is not None and not future.done():
                 os.dup2(stderr, 2)  # sounddevice turns it away for as long as PortAudio starts
-            os.close(stderr)
     if not future.done():
-        raise MicrophoneError(
-            f"The sound system has not answered for {seconds:.0f} s. Restart it, or unplug the "
-            "microphone and plug it in again."
-        )
+        raise CallTimeoutError(f"{what} has not answered for {seconds:g} s.")
     return future.result()

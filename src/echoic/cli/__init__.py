@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 import echoic
 from echoic.cli import data, evaluate, explain, export, listen, predict, train
+from echoic.files import discard
 
 
 class Verbs(TyperGroup):
@@ -28,7 +29,7 @@ class Verbs(TyperGroup):
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # Whoever read stdout has read enough; what is left in its buffer goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard(sys.stdout.fileno())
             raise typer.Exit(1) from None
         except Exception as error:
             ours = type(error).__module__.startswith("echoic.")

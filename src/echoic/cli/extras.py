@@ -7,7 +7,7 @@ import os
 
 def import_tensorflow() -> None:
     """Import TensorFlow without its start-up notes."""
-    from echoic.runtime.tflite import quiet_stderr
+    from echoic.files import quiet_stderr
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():

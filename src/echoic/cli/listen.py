@@ -61,10 +61,9 @@ def listen(
         return
     from echoic.audio import SAMPLE_RATE
     from echoic.live import Clips, JsonLines, Listener, Recording, with_threshold
-    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.microphone import FileSource, Microphone
     from echoic.runtime.bundle import Bundle
     from echoic.runtime.recognizer import StreamingRecognizer
-    from echoic.timeouts import ask
 
     bundle = Bundle.load(model)
     stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
@@ -79,8 +78,7 @@ def listen(
     if wav:
         source = FileSource(wav, realtime=realtime)
     else:
-        backend = ask(portaudio.load)
-        source = Microphone(device, on_event=listener.on_event, backend=backend)
+        source = Microphone(device, on_event=listener.on_event)
     with ExitStack() as stack:
         stack.enter_context(source)
         if record:
@@ -118,21 +116,16 @@ def assistant(
     from echoic.assistant import Assistant
     from echoic.audio import SAMPLE_RATE
     from echoic.live import JsonLines, Listener, Voice, loudspeaker
-    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.microphone import FileSource, Microphone
     from echoic.runtime.bundle import Bundle
     from echoic.runtime.recognizer import StreamingRecognizer
-    from echoic.timeouts import ask
 
     helper = Assistant.load(config)
     bundle = Bundle.load(model or helper.model)
     helper.check(bundle.labels)
     stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
     listener = Listener(stream, config=bundle.decoder)
-    source: Source
-    if wav:
-        source = FileSource(wav)
-    else:
-        source = Microphone(device, on_event=listener.on_event, backend=ask(portaudio.load))
+    source = FileSource(wav) if wav else Microphone(device, on_event=listener.on_event)
     with source:
         show = (
             JsonLines() if as_json else _live_output(listener, source, bundle.name, influence=None)
@@ -157,21 +150,16 @@ def icebreaker(
     from echoic.audio import SAMPLE_RATE
     from echoic.explain import icebreaker as games
     from echoic.live import Listener, Voice
-    from echoic.microphone import FileSource, Microphone, portaudio
+    from echoic.microphone import FileSource, Microphone
     from echoic.runtime.bundle import Bundle
     from echoic.runtime.recognizer import StreamingRecognizer
-    from echoic.timeouts import ask
 
     bundle = Bundle.load(model)
     stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
     circle = games.IceBreakerView(console=make_console(), events=make_console(stderr=True))
     listener = Listener(stream, config=bundle.decoder, outputs=[circle])
     game = games.IceBreaker(bundle.labels)
-    source: Source
-    if wav:
-        source = FileSource(wav)
-    else:
-        source = Microphone(device, on_event=listener.on_event, backend=ask(portaudio.load))
+    source = FileSource(wav) if wav else Microphone(device, on_event=listener.on_event)
     # A recording does not wait until something was said.
     with source, Voice(command=() if wav else None) as speaker:
         circle.begin(game)
@@ -234,9 +222,8 @@ def _show_clips(clips: Clips) -> None:
 def _devices() -> list[Device]:
     """All microphones; where there is none, the error says what to do."""
     from echoic import microphone
-    from echoic.timeouts import ask
 
-    found = ask(microphone.devices)
+    found = microphone.call_sound_system(microphone.devices)
     if not found:
         microphone.find_device()  # it says what to do
     return found

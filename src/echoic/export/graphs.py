@@ -22,9 +22,10 @@ from keras import ops
 
 from echoic import networks
 from echoic.config import FeatureConfig
+from echoic.files import quiet_stderr
 from echoic.networks.frontend import MFCC
 from echoic.networks.streaming import Step
-from echoic.runtime.tflite import STATE, quiet_stderr
+from echoic.runtime.tflite import STATE
 
 FRONT_END = "front_end"
 """Begins the name of every tensor of the front end: what must not be quantized."""

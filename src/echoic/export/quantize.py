@@ -23,7 +23,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from echoic.export import graphs
-from echoic.runtime.tflite import StreamingRunner, TFLiteModel, quiet_stderr
+from echoic.files import quiet_stderr
+from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
 _ACOUSTIC = rf"^(?!.*({graphs.FRONT_END}|{graphs.WAVEFORM_STATE})).*$"
 """Matches the names of all tensors but those of the front end."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from echoic.audio import SAMPLE_RATE
+from echoic.files import discarded_stderr
 from echoic.live.heatmap import CELL_SECONDS, StateHeatmap
 from echoic.live.listener import Listener, Output
 from echoic.microphone import Block, Event, Source, Status
@@ -121,11 +121,11 @@ class View(Output):
         self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
         self._drawn = 0.0
         self._live: Live | None = None
-        self._stderr: int | None = None
+        self._stack = ExitStack()
         if console:
             self._live = Live(self, console=console, auto_refresh=False)
             self._live.start()
-            self._stderr = _put_stderr_aside()
+            self._stack.enter_context(discarded_stderr())  # PortAudio and ALSA write to it
 
     def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         self._detections.extend(detections)
@@ -159,10 +159,7 @@ class View(Output):
         if self._live:
             self._draw()
             self._live.stop()
-        if self._stderr is not None:
-            os.dup2(self._stderr, 2)
-            os.close(self._stderr)
-            self._stderr = None
+        self._stack.close()
 
     def _draw(self) -> None:
         if self._live:
@@ -373,23 +370,6 @@ def _span(width: int, now: float) -> tuple[int, int]:
     """First and last cell of a strip: from the beginning, then scrolling."""
     last = max(int(np.ceil(now / CELL_SECONDS - 1e-6)) - 1, width - 1)
     return last - width + 1, last
-
-
-def _put_stderr_aside() -> int | None:
-    """Keep what PortAudio and ALSA write to the terminal out of the picture; give what to restore.
-
-    A stderr that is no terminal stays as it is: somebody wants to read it.
-    """
-    if sys.__stderr__ is None or not sys.__stderr__.isatty():
-        return None
-    try:
-        stderr = os.dup(2)
-    except OSError:  # a process without a console
-        return None
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    os.close(nothing)
-    return stderr
 
 
 def _state(status: Status, glyphs: Glyphs) -> Table:

@@ -15,8 +15,7 @@ import numpy as np
 
 from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.live.listener import Listener
-from echoic.microphone import Block, Source
-from echoic.timeouts import ask
+from echoic.microphone import Block, Source, call_sound_system
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def loudspeaker(samples: Waveform) -> None:
     """
     import sounddevice
 
-    ask(lambda: sounddevice.play(samples, SAMPLE_RATE), seconds=PLAY_SECONDS)
+    call_sound_system(lambda: sounddevice.play(samples, SAMPLE_RATE), seconds=PLAY_SECONDS)
 
 
 class Voice:

@@ -22,11 +22,13 @@ import numpy as np
 
 from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.microphone.portaudio import (
-    POLL_SECONDS,
+    OPEN_SECONDS,
+    RESTART,
     Chunk,
     Device,
     MicrophoneError,
     Session,
+    call_sound_system,
     devices,
     find_device,
     load,
@@ -43,6 +45,7 @@ from echoic.microphone.sources import (
     Status,
     dbfs,
 )
+from echoic.timeouts import POLL_SECONDS
 
 __all__ = [
     "Block",
@@ -54,6 +57,7 @@ __all__ = [
     "MicrophoneError",
     "Source",
     "Status",
+    "call_sound_system",
     "devices",
     "find_device",
     "read_level",
@@ -76,9 +80,6 @@ FROZEN_SECONDS = 1.0
 
 GIVE_UP_SECONDS = 5.0
 """After hanging for longer (s), a stream is left behind and the device opened anew."""
-
-OPEN_SECONDS = 15.0
-"""Longest time (s) that the first opening may take."""
 
 RETRY_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Pauses (s) before the attempts to open a lost device; the last one repeats."""
@@ -160,13 +161,12 @@ class Microphone(Source):
     def open(self) -> Microphone:
         if self._session is not None:
             raise MicrophoneError("A microphone is opened once. Make another one.")
-        self._backend = self._backend or load()
+        self._backend = self._backend or call_sound_system(load)
         try:
             session = self._begin()
             if not wait(session.ready, OPEN_SECONDS):
                 raise MicrophoneError(
-                    f"The sound system has not answered for {OPEN_SECONDS:.0f} s. Restart it, or "
-                    "unplug the microphone and plug it in again."
+                    f"The sound system has not answered for {OPEN_SECONDS:g} s. {RESTART}"
                 )
             if session.error:
                 raise _explained(session.error) from session.error

@@ -11,20 +11,23 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from echoic.audio import SAMPLE_RATE
+from echoic.timeouts import POLL_SECONDS, CallTimeoutError, call_with_timeout
 
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 """Longest time (s) to wait for a stream to close; one that hangs is left behind."""
 
-POLL_SECONDS = 0.05
-"""Slice (s) that waiting is done in: on Windows Ctrl-C does not end a wait for a lock."""
+OPEN_SECONDS = 15.0
+"""Longest time (s) that the sound system may take to say what there is, and to open a device."""
+
+Result = TypeVar("Result")
 
 
 class MicrophoneError(RuntimeError):
@@ -57,6 +60,27 @@ class Device:
     channels: int
     rate: int
     default: bool
+
+
+def call_sound_system(call: Callable[[], Result], *, seconds: float = OPEN_SECONDS) -> Result:
+    """Call a function of the sound system, which may hang.
+
+    Parameters
+    ----------
+    call
+        What to call; what it raises is raised here.
+    seconds
+        How long to wait for it (s).
+
+    Raises
+    ------
+    MicrophoneError
+        It has not returned.
+    """
+    try:
+        return call_with_timeout(call, seconds=seconds, what="The sound system")
+    except CallTimeoutError as error:
+        raise MicrophoneError(f"{error} {RESTART}") from error
 
 
 def devices(*, backend: Any = None) -> list[Device]:
@@ -323,6 +347,7 @@ def load() -> Any:
     return sounddevice
 
 
+RESTART = "Restart it, or unplug the microphone and plug it in again."
 _NO_PORTAUDIO = (
     "Install it: apt install libportaudio2 (Debian, Ubuntu), dnf install portaudio (Fedora), "
     "pacman -S portaudio (Arch), brew install portaudio (macOS); on Windows: pip install "

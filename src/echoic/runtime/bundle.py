@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from echoic import config
 from echoic.config import DecoderConfig, FeatureConfig, Recipe
+from echoic.files import atomic
 from echoic.runtime.tflite import StreamingRunner, TFLiteError, TFLiteModel
 
 if TYPE_CHECKING:
@@ -316,10 +317,9 @@ def _write_graphs(path: Path, graphs: Mapping[str, bytes]) -> dict[str, list[flo
     prints = {}
     for name, content in graphs.items():
         file = path / f"{name}.tflite"
-        partial = file.with_name(f".{file.name}.partial")
-        partial.write_bytes(content)
-        prints[name] = [round(float(p), 6) for p in fingerprint(TFLiteModel(partial))]
-        partial.replace(file)
+        with atomic(file) as partial:
+            partial.write_bytes(content)
+            prints[name] = [round(float(p), 6) for p in fingerprint(TFLiteModel(partial))]
     return prints
 
 
@@ -389,9 +389,8 @@ def _locate(model: str | Path) -> Path:
 
 
 def _write_content(path: Path, content: dict[str, Any]) -> None:
-    partial = path / f".{FILE}.partial"
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path / FILE)
+    with atomic(path / FILE) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 __all__ = [

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,34 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from echoic.files import quiet_stderr
+
 
 class TFLiteError(ValueError):
     """A file that is not a graph of echoic, or cannot be run."""
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Hold back what libraries write to the process's stderr; if they fail, it is shown.
-
-    TensorFlow and LiteRT greet with notes that no setting turns off.
-    """
-    sys.stderr.flush()
-    try:
-        stderr = os.dup(2)
-    except OSError:  # a process without a console
-        yield
-        return
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 STATE = "state_"
