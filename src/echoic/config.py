@@ -635,7 +635,7 @@ def translate_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("recipe"), Mapping):
         found["recipe"] = translate(found["recipe"])
     training = _renamed(found.get("training"), _METADATA_ALIASES["training"], of="training")
-    if isinstance(training, Mapping):
+    if isinstance(training, dict):
         sources = training.get("pretrained_sources", ())
         if isinstance(sources, bool):  # once there was no other
             training["pretrained_sources"] = ["speech_embedding"] if sources else []
@@ -650,7 +650,7 @@ def translate_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _translate_figures(figures: Any) -> Any:
     row = _renamed(figures, _METADATA_ALIASES["metrics"], of="metrics")
-    if isinstance(row, Mapping):
+    if isinstance(row, dict):
         if row.get("split") == "testing":
             row["split"] = "test"
         if "report" in row:

@@ -67,7 +67,8 @@ def settings(name: str = "", *, title: str = "") -> Callable[[type[T]], type[T]]
 
 def _lenient_to_tables(cls: Any, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
     """Let a dict stand for the dataclass where it is a field of another, as strict types do not."""
-    schema = inner = handler(source)
+    schema: Any = handler(source)
+    inner = schema
     while inner["type"] != "dataclass":
         inner = inner["schema"]
     inner["strict"] = False
@@ -174,10 +175,14 @@ def _follow(annotation: Any, where: tuple[int | str, ...]) -> Any:
 def _constraints(cls: Any, where: tuple[int | str, ...]) -> dict[str, Any]:
     """Return all bounds of a field, where pydantic names only the one that failed."""
     owner = _follow(cls, where[:-1])
-    field = getattr(owner, "__pydantic_fields__", {}).get(where[-1])
+    if fields := getattr(owner, "__pydantic_fields__", None):
+        found = fields[where[-1]].metadata
+    else:  # an entry of a table or of a list
+        notes = getattr(typing.get_args(owner)[-1], "__metadata__", ())
+        found = [c for note in notes for c in getattr(note, "metadata", [])]
     return {
         bound: getattr(constraint, bound)
-        for constraint in (field.metadata if field else ())
+        for constraint in found
         for bound in ("gt", "ge", "lt", "le")
         if hasattr(constraint, bound)
     }

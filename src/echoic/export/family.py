@@ -27,7 +27,7 @@ from echoic.export.c_array import c_array
 from echoic.export.graphs import ExportError
 from echoic.reports.card import write_card
 from echoic.runtime import bundle as bundles
-from echoic.runtime.bundle import Bundle
+from echoic.runtime.bundle import Bundle, Calibration, FileFigures, Measurements
 from echoic.runtime.tflite import TFLiteModel
 
 logger = logging.getLogger(__name__)
@@ -174,9 +174,9 @@ def export(
     with tempfile.TemporaryDirectory() as folder:  # what is not proven replaces nothing
         measured = _measure(Path(folder), made, network, bundle.features, examples, report)
     left_out = {
-        name: measured.pop(name)["difference"]
+        name: measured.pop(name).difference
         for name, figures in list(measured.items())
-        if figures["difference"] < -MOST_LOST and len(examples) >= LEAST_CLIPS
+        if figures.difference < -MOST_LOST and len(examples) >= LEAST_CLIPS
     }
     for name, difference in left_out.items():
         logger.warning(
@@ -187,20 +187,19 @@ def export(
         del made[name]
     if with_c_array and "core_int8" not in made:
         raise ExportError("There is no core_int8.tflite, so there is none to write as C.")
-    note = {
-        "protocol": protocol,
-        "n": len(examples),
-        "calibration": {
-            "data": Path(data).resolve().name,
-            "clips": min(CALIBRATION_CLIPS, len(validation)),
-        },
-        "measured": measured,
-        "left_out": left_out,
-        "warnings": warnings,
-    }
-    bundle = bundles.add_graphs(bundle, made, files=note)
+    files = Measurements(
+        protocol=protocol,
+        n=len(examples),
+        calibration=Calibration(
+            data=Path(data).resolve().name, clips=min(CALIBRATION_CLIPS, len(validation))
+        ),
+        measured=measured,
+        left_out=left_out,
+        warnings=tuple(warnings),
+    )
+    bundle = bundles.add_tflite(bundle, made, files=files)
     for name in left_out.keys() & bundle.fingerprints.keys():
-        bundle = bundles.remove_graph(bundle, name)
+        bundle = bundles.remove_tflite(bundle, name)
     for old in ("listen.py", "echoic_core.h", "echoic_core.cc"):  # of files that were there before
         (bundle.path / old).unlink(missing_ok=True)
     if with_c_array:
@@ -221,7 +220,7 @@ def _measure(
     config: FeatureConfig,
     examples: Examples,
     report: Report,
-) -> dict[str, Any]:
+) -> dict[str, FileFigures]:
     """Figures of each file; float32 files must equal the network on every clip."""
     for name, content in made.items():
         (folder / f"{name}.tflite").write_bytes(content)
@@ -248,7 +247,7 @@ def _measure(
                 f"{len(examples):,} clips, received a difference of "
                 f"{figures.largest_difference:.2g}."
             )
-        measured[name] = figures.to_dict()
+        measured[name] = figures
     return measured
 
 

@@ -9,9 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,62 +17,13 @@ import numpy.typing as npt
 
 from echoic import features, networks
 from echoic.config import FeatureConfig
+from echoic.runtime.bundle import FileFigures
 from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
 Probabilities = npt.NDArray[np.float32]
 
 STREAM_MINUTES = 10
 """Length of the stream on which an int8 file must still agree with the float one at its end."""
-
-
-@dataclass(frozen=True)
-class FileFigures:
-    """What was measured of one file; its accuracy is on whole clips, each from a blank state.
-
-    Attributes
-    ----------
-    size
-        Bytes.
-    accuracy, difference
-        Fraction of the clips that are right, and that fraction less the Keras network's.
-    largest_difference
-        Of a probability from the Keras network's, over all clips.
-    agreement
-        Part of the clips whose best label is the Keras network's.
-    late_agreement
-        Part of the last minute's steps of a stream of ten minutes, never reset, in which the best
-        label is that of ``stream.tflite``; None for files that do not stream.
-    seconds
-        Sound that one call takes (s).
-    median_latency, p99_latency
-        Of one call (s).
-    peak_memory
-        Largest resident size (bytes) of a process that loads LiteRT and the file and runs it; None
-        where the system does not tell.
-    """
-
-    size: int
-    accuracy: float
-    difference: float
-    largest_difference: float
-    agreement: float
-    late_agreement: float | None
-    seconds: float
-    median_latency: float
-    p99_latency: float
-    peak_memory: int | None
-
-    @property
-    def real_time_factor(self) -> float:
-        """Time that a call takes over the sound that it takes: 0.01 is a hundredth of a core."""
-        return self.median_latency / self.seconds
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, rounded to what the measurement can bear."""
-        return {
-            key: round(value, 7) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
-        }
 
 
 def keras_probabilities(
@@ -157,16 +106,21 @@ def figures(
     seconds, median, p99 = latency(graph, config)
     return FileFigures(
         size=path.stat().st_size,
-        accuracy=float(right),
-        difference=float(right - (expected.argmax(axis=1) == targets).mean()),
-        largest_difference=float(np.abs(received - expected).max()),
-        agreement=float((received.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-        late_agreement=late,
-        seconds=seconds,
-        median_latency=median,
-        p99_latency=p99,
+        accuracy=_rounded(right),
+        difference=_rounded(right - (expected.argmax(axis=1) == targets).mean()),
+        largest_difference=_rounded(np.abs(received - expected).max()),
+        agreement=_rounded((received.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        late_agreement=None if late is None else _rounded(late),
+        seconds=_rounded(seconds),
+        median_latency=_rounded(median),
+        p99_latency=_rounded(p99),
         peak_memory=peak_memory(path),
     )
+
+
+def _rounded(figure: float) -> float:
+    """Round to what a measurement can bear."""
+    return round(float(figure), 7)
 
 
 def long_stream(waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

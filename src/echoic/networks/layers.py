@@ -241,6 +241,12 @@ def check(recipe: Recipe) -> None:
         steps do not divide the clip.
     """
     check_table(recipe.model)
+    kinds = {row["type"] for row in recipe.model.layers}
+    if not streamable(recipe.model) and not kinds & {"mean", "attention"}:
+        raise ValueError(
+            "Expected a layer mean or attention in model.layers, of which one answer comes: "
+            f"{', '.join(sorted(kinds - STREAMABLE.keys()))} needs the whole clip, gives none."
+        )
     if recipe.training.clips_per_sequence == 1:
         return
     if not streamable(recipe.model):
@@ -258,21 +264,15 @@ def check(recipe: Recipe) -> None:
 
 
 def check_table(config: ModelConfig) -> None:
-    """Make sure that each row is a layer with settings that it takes, and that all give an answer.
+    """Make sure that each row of a table is a layer with settings that it takes.
 
     Raises
     ------
     ValueError
-        They do not.
+        A row that `LAYERS` does not know or cannot take.
     """
     for number, row in enumerate(config.layers, start=1):
         _check_row(number, row)
-    kinds = {row["type"] for row in config.layers}
-    if not streamable(config) and not kinds & {"mean", "attention"}:
-        raise ValueError(
-            "Expected a layer mean or attention in model.layers, of which one answer comes: "
-            f"{', '.join(sorted(kinds - STREAMABLE.keys()))} needs the whole clip, gives none."
-        )
 
 
 def streamable(config: ModelConfig) -> bool:
