@@ -646,7 +646,9 @@ class TestConfig:
     @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
     @pytest.mark.parametrize("name", ["speed_perturb", "reverberation", "noise", "bandwidth"])
     def test_a_probability_is_between_0_and_1(self, name, value):
-        with pytest.raises(ValueError, match=rf"augmentation.{name}_probability .*received {value}"):
+        with pytest.raises(
+            ValueError, match=rf"augmentation.{name}_probability .*received {value}"
+        ):
             AugmentationConfig(**{f"{name}_probability": value})
 
     @pytest.mark.parametrize("name", ["speed_perturb", "rt60", "bandwidth"])

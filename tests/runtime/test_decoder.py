@@ -210,7 +210,10 @@ def test_absent_settings_take_their_defaults():
         ({"words": {"go": 0.3}}, "lowest threshold to enter, 0.3, received 0.4"),
         ({"smoothing": -1}, "decoder.smoothing of at least 0, received -1"),
         ({"refractory": float("nan")}, "decoder.refractory to be finite, received nan"),
-        ({"treshold": 1}, "key of decoder, received treshold.* smoothing, enter, exit, refractory, words"),
+        (
+            {"treshold": 1},
+            "key of decoder, received treshold.* smoothing, enter, exit, refractory, words",
+        ),
     ],
 )
 def test_settings_out_of_range(settings, message):

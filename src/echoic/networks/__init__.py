@@ -1,30 +1,36 @@
-"""Networks: a table of layers, one step of each, and the MFCC as a layer."""
+"""Networks: a table of layers with their one-step forms, and the features as a layer.
 
-from echoic.networks.layers import (
-    LAYERS,
-    STREAMABLE,
-    WHISPER_FLOOR,
+layers.py      LAYERS, STEPS         the types of rows in a recipe's table
+pretrained.py  speech_embedding()    encoders that others have trained
+build.py       check(), build()      from a table to a Keras model
+streaming.py   Step                  one step of a network, with explicit states
+frontend.py    MFCC                  the features inside a graph
+storage.py     load(), save()        model.keras
+"""
+
+from echoic.networks.build import (
     add_auxiliary_head,
-    answer,
     answers_each_step,
     build,
     check,
     check_table,
+    clip_logits,
     streamable,
     stride,
 )
+from echoic.networks.layers import LAYERS, STATELESS, STREAMABLE
 from echoic.networks.storage import load, save
 
 __all__ = [
     "LAYERS",
+    "STATELESS",
     "STREAMABLE",
-    "WHISPER_FLOOR",
     "add_auxiliary_head",
-    "answer",
     "answers_each_step",
     "build",
     "check",
     "check_table",
+    "clip_logits",
     "load",
     "save",
     "streamable",

@@ -99,28 +99,28 @@ class TrainingRecord:
 
 @settings()
 class FileFigures:
-    """What was measured of one TFLite file; its accuracy is on whole clips, from a blank state.
+    """Measurements of one TFLite file; its accuracy is on whole clips, each from zero states.
 
     Attributes
     ----------
     size
         Bytes.
     accuracy, difference
-        Fraction of the clips that are right, and that fraction less the Keras network's.
+        Accuracy, and its difference from the Keras network's.
     largest_difference
-        Of a probability from the Keras network's, over all clips.
+        Largest difference of a probability from the Keras network's, over all clips.
     agreement
-        Part of the clips whose best label is the Keras network's.
+        Fraction of the clips with the same top label as the Keras network's.
     late_agreement
-        Part of the last minute's steps of a stream of ten minutes, never reset, in which the best
-        label is that of ``stream.tflite``; None for files that do not stream.
+        Fraction of the steps in the last minute of a stream of ten minutes, never reset, with the
+        same top label as ``stream.tflite``; None for files that do not stream.
     seconds
-        Sound that one call takes (s).
+        Length of the sound that one call takes (s).
     median_latency, p99_latency
-        Of one call (s).
+        Time of one call (s).
     peak_memory
         Largest resident size (bytes) of a process that loads LiteRT and the file and runs it; None
-        where the system does not tell.
+        where the system does not report it.
     """
 
     size: int
@@ -136,7 +136,7 @@ class FileFigures:
 
     @property
     def real_time_factor(self) -> float:
-        """Time that a call takes over the sound that it takes: 0.01 is a hundredth of a core."""
+        """Time of a call over the length of its sound: 0.01 is a hundredth of a core."""
         return self.median_latency / self.seconds
 
 
