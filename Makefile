@@ -1,11 +1,11 @@
-# Two commands, each complete on a fresh machine: make demo, make test.
+# Each command is complete on a fresh machine: make demo, make test, make docs, make notebooks.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_EPOCHS := 60
 
-.PHONY: demo test clean
+.PHONY: demo test docs notebooks clean
 
 demo: $(VENV)/ready
 	@echo
@@ -17,8 +17,8 @@ demo: $(VENV)/ready
 	@echo
 	@echo "2. Train one of your own, on the small synthetic sample (about two minutes):"
 	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
-	  --set training.epochs=$(DEMO_EPOCHS) --set training.finish_epochs=12 --set training.batch_size=48 \
-	  --set "data.extra=[]" --set "training.teachers=[]"
+	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=12 --set training.batch_size=48 \
+	  --set "data.extra_data=[]" --set "training.teachers=[]"
 	@echo
 	@echo "3. Measure it on speakers that it has not heard:"
 	$(BIN)/echoic evaluate runs/demo --data data/sample --split test
@@ -29,11 +29,21 @@ demo: $(VENV)/ready
 	@echo "  echoic download                          the real data set, 2.4 GB"
 	@echo "  echoic train gru --out models/mine       and a model of your own on it (hours)"
 
-test: $(VENV)/ready
-	$(BIN)/ruff format --check src tests benchmarks data
-	$(BIN)/ruff check src tests benchmarks data
+test: docs
+	$(BIN)/ruff format --check src tests benchmarks data docs
+	$(BIN)/ruff check src tests benchmarks data docs
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+docs: $(VENV)/ready
+	$(BIN)/python docs/layers.py
+	$(BIN)/python docs/api.py
+	$(BIN)/python docs/check.py
+	$(BIN)/zensical build --clean --strict
+
+# Run every notebook in full and keep what it shows; the tests run short versions.
+notebooks: $(VENV)/ready
+	$(BIN)/python notebooks/run.py
 
 # The environment, made again when what it depends on has changed.
 $(VENV)/ready: pyproject.toml Makefile
@@ -49,4 +59,4 @@ $(VENV)/ready: pyproject.toml Makefile
 	@touch $@
 
 clean:
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs build dist site

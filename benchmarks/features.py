@@ -38,8 +38,8 @@ def main() -> None:
     layer = MFCC(config)
     model = keras.Sequential([keras.Input((config.sample_rate,)), layer])
     ways: dict[str, Callable[[], object]] = {
-        "librosa, clip by clip": lambda: [features.mfcc(clip, config) for clip in clips],
-        f"librosa, batches of {BATCH}": lambda: [features.mfcc(b, config) for b in batches],
+        "librosa, clip by clip": lambda: [features.compute(clip, config) for clip in clips],
+        f"librosa, batches of {BATCH}": lambda: [features.compute(b, config) for b in batches],
         f"Keras mirror, batches of {BATCH}": lambda: [model.predict_on_batch(b) for b in batches],
     }
     times: dict[str, list[float]] = {name: [] for name in ways}

@@ -65,7 +65,7 @@ def keras_predict() -> Run:
         waiting += len(samples)
         if waiting >= 4000:
             waiting -= 4000
-            model.predict(features.mfcc(window, bundle.features)[None], verbose=0)
+            model.predict(features.compute(window, bundle.features)[None], verbose=0)
 
     hear(bytes(8000))  # librosa and Keras compile at the first call
     return hear

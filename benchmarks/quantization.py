@@ -4,7 +4,7 @@
 
 Clips of the validation side are played one after another, never reset; other clips of it give the
 ranges. *agrees* is how often the best label of a step is that of the float32 graph, *accuracy* is
-at the last step of each clip. Front ends stay in float32; the cores get librosa's coefficients.
+at the last step of each clip. Front ends stay in float32; the cores get librosa's features.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     order = np.random.default_rng(1).permutation(len(examples))
     heard, others = np.split(order[: 2 * arguments.clips], 2)
     stream = examples.waveforms[heard].reshape(-1)
-    calibration = features.mfcc(examples.waveforms[others].reshape(-1), config)
+    calibration = features.compute(examples.waveforms[others].reshape(-1), config)
     targets = examples.targets[heard]
 
     step, core = graphs.step(model, config), graphs.core(model)
@@ -93,7 +93,7 @@ def main() -> None:
             path = Path(folder) / "made.tflite"
             size = path.write_bytes(_quietly(make))
             graph = TFLiteModel(path)
-            received = verify.stream_answers(graph, stream, config)
+            received = verify.stream_probabilities(graph, stream, config)
             _, median, _ = verify.latency(graph, config)
         if reference is None:
             reference = received

@@ -42,7 +42,7 @@ def main() -> None:
     mean, variance = feed.statistics(batches=2)
     model = networks.build(
         recipe.model,
-        n_mfcc=recipe.features.n_mfcc,
+        channels=recipe.features.channels,
         n_labels=len(split.labels),
         mean=mean,
         variance=variance,

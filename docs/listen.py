@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from echoic.runtime.bundle import Bundle
 from echoic.live import Listener
 from echoic.live.heatmap import StateHeatmap
 from echoic.live.view import View
 from echoic.microphone import FileSource
+from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import StreamingRecognizer
 
 ROOT = Path(__file__).parents[1]

@@ -1,21 +1,57 @@
 """Data for the tests: a synthetic set that is always there, and real recordings where they are."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))  # what tests share lies beside them
 
 from virtual_microphone import VirtualMicrophone, why_not
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+"""Name of this process where several run the tests; None where one does."""
+
+if WORKER:  # a process a core: more threads would wait for each other
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+
 ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared" / "speech_commands"
+TEST_DATA = Path(os.environ.get("ECHOIC_TEST_DATA", ROOT.parent / "shared"))
+"""Folder of real recordings, packed: ``speech_commands/unpack`` writes them."""
+
+LONGEST = ("test_notebooks.py", "test_run.py", "test_microphone.py", "test_recall.py")
+"""Files that take longest, in this order: they begin first, so that no process waits for one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file, and all that hears sound in real time, in one process; begin with LONGEST."""
+    for item in items:
+        live = "virtual_microphone" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("real-time audio" if live else str(item.path)))
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Let ``make`` fill a folder, once for all processes that run the tests."""
+    base = factory.getbasetemp()
+    folder = (base.parent if WORKER else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not Path(f"{folder}.done").exists():
+            folder.mkdir()
+            make(folder)
+            Path(f"{folder}.done").touch()
+    return folder
+
 
 settings.register_profile("echoic", deadline=None)  # a busy machine is no failure
 settings.load_profile("echoic")
@@ -30,9 +66,10 @@ def sample() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Where real recordings and the official lists lie, packed."""
-    if not SHARED.is_dir():
-        pytest.skip(f"there are no real recordings at {SHARED}")
-    return SHARED
+    folder = TEST_DATA / "speech_commands"
+    if not folder.is_dir():
+        pytest.skip(f"there are no real recordings at {folder}; ECHOIC_TEST_DATA names another one")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -42,20 +79,22 @@ def speech_commands(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     Without the test speakers' remnants of ``speech_commands_v0.02``: they lie at the ends of the
     packed files, and to unpack them too takes four times as long.
     """
-    root = tmp_path_factory.mktemp("speech_commands")
     only = [f"--only={part}" for part in ("training", "validation", "noise", "test_set")]
-    command = [sys.executable, str(shared / "unpack"), str(root), "--per-label=20", *only]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return root
+
+    def unpack(folder: Path) -> None:
+        command = [sys.executable, str(shared / "unpack"), str(folder), "--per-label=20", *only]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return once(tmp_path_factory, "speech_commands", unpack)
 
 
 @pytest.fixture(scope="session")
 def official_lists(shared: Path) -> dict[str, list[str]]:
     """The lines of the two lists of v0.02, by the side that they name."""
+    names = {"validation": "validation_list.txt", "test": "testing_list.txt"}
     return {
-        side: (shared / f"{side}_list.txt").read_text(encoding="utf-8").split()
-        for side in ("validation", "test")
+        side: (shared / name).read_text(encoding="utf-8").split() for side, name in names.items()
     }
 
 
@@ -68,10 +107,12 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def test_archive(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The official 12-class test archive of v0.02, whole."""
-    folder = tmp_path_factory.mktemp("archive")
-    command = [sys.executable, str(shared / "unpack"), str(folder), "--only=test_set"]
-    subprocess.run(command, capture_output=True, check=True)
-    return folder / "speech_commands_test_set_v0.02"
+
+    def unpack(folder: Path) -> None:
+        command = [sys.executable, str(shared / "unpack"), str(folder), "--only=test_set"]
+        subprocess.run(command, capture_output=True, check=True)
+
+    return once(tmp_path_factory, "archive", unpack) / "speech_commands_test_set_v0.02"
 
 
 TINY = """
@@ -109,12 +150,17 @@ def trained(
     tiny_recipe: Path, sample: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """What ``echoic train`` made of it, left alone, and what it said."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    command = [sys.executable, "-m", "echoic", "train", str(tiny_recipe)]
-    command += ["--data", str(sample), "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return folder, done
+
+    def train(folder: Path) -> None:
+        command = [sys.executable, "-m", "echoic", "train", str(tiny_recipe)]
+        command += ["--data", str(sample), "--out", str(folder / "tiny")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        assert done.returncode == 0, done.stderr
+        (folder / "said.json").write_text(json.dumps([done.stdout, done.stderr]))
+
+    folder = once(tmp_path_factory, "trained", train)
+    stdout, stderr = json.loads((folder / "said.json").read_text())
+    return folder / "tiny", subprocess.CompletedProcess([], 0, stdout, stderr)
 
 
 @pytest.fixture(scope="session")

@@ -13,46 +13,69 @@ from os import environ
 import numpy as np
 import pytest
 import soundfile
+from typer.main import get_command
+from typer.testing import CliRunner
 
-VERBS = (
-    "compare",
-    "predict",
-    "listen",
-    "assistant",
-    "icebreaker",
-    "doctor",
-    "plot",
-    "explain",
-    "memory",
-    "train",
-    "answers",
-    "evaluate",
-    "tune",
-    "export",
-    "download",
-)
+from echoic import cli
+from echoic.config import recipe_names
+
+COMMANDS = get_command(cli.app).commands
+OPTIONS = [
+    (verb, parameter.opts[0])
+    for verb, command in COMMANDS.items()
+    for parameter in command.params
+    if parameter.param_type_name == "option"
+]
 
 
 def echoic(*arguments, cwd=None, env=None):
+    """Run the program."""
     command = [sys.executable, "-m", "echoic", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, env=env)
 
 
-def test_help_names_every_verb():
-    done = echoic("--help")
-    assert done.returncode == 0
-    assert all(verb in done.stdout for verb in VERBS)
+def invoke(*arguments):
+    """Run the command line in this process; it ends as the program would."""
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(cli.app, [str(a) for a in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_is_in_the_readme(verb, root):
-    assert f"echoic {verb}" in (root / "README.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def pages(root):
+    """The text of all pages for users."""
+    files = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def test_the_help_of_train_names_every_recipe(root):
-    names = ", ".join(sorted(p.stem for p in (root / "src" / "echoic" / "recipes").glob("*.toml")))
-    shown = " ".join(echoic("train", "--help", env={**environ, "COLUMNS": "200"}).stdout.split())
-    assert f"Recipes: {names}." in shown
+class TestHelp:
+    def test_names_every_verb(self):
+        done = echoic("--help")
+        assert done.returncode == 0
+        assert all(verb in done.stdout for verb in COMMANDS)
+
+    def test_is_for_people_who_name_no_verb(self):
+        assert "Usage" in invoke().output
+
+    @pytest.mark.parametrize("verb", COMMANDS)
+    def test_each_verb_is_documented(self, verb, pages):
+        assert f"echoic {verb}" in pages
+
+    @pytest.mark.parametrize(("verb", "option"), OPTIONS)
+    def test_each_option_is_documented(self, verb, option, root):
+        (parameter,) = (p for p in COMMANDS[verb].params if option in p.opts)
+        assert (parameter.help or "").endswith(".")
+        page = (root / "docs" / "cli.md").read_text(encoding="utf-8")
+        assert f"| `{verb}` | `{option}` | {parameter.help} |\n" in page
+
+    def test_of_train_names_every_recipe(self):
+        shown = " ".join(invoke("train", "--help").stdout.split())
+        assert f"Recipes: {', '.join(recipe_names())}." in shown
+
+    def test_each_verb_is_one_sentence(self):
+        for command in COMMANDS.values():
+            assert re.fullmatch(r"[A-Z].{10,90}\.", str(command.help))
 
 
 def test_an_export_without_people_says_so(tmp_path):
@@ -61,7 +84,7 @@ def test_an_export_without_people_says_so(tmp_path):
         (tmp_path / "data" / data).mkdir(parents=True)
         done = echoic("export", "nothing", cwd=tmp_path)
         assert (done.returncode, "No model 'nothing'" in done.stderr) == (1, True)
-        assert ("core_int8 are from the synthetic sample" in done.stderr) == told
+        assert ("the synthetic sample calibrates int8" in done.stderr) == told
         shutil.rmtree(tmp_path / "data")
 
 
@@ -75,53 +98,108 @@ def test_version():
         ["nothing"],
         ["predict"],
         ["train", "gru", "--epochs", "5"],
-        ["evaluate", "--endless"],
+        ["evaluate", "--continuous"],
         ["evaluate", "--negatives", "tests"],
-        ["evaluate", "--limit", "10"],
-        ["evaluate", "--report", "r", "--limit", "0"],
-        ["evaluate", "--report", "r", "--limit", "10", "--stream"],
-        ["evaluate", "--graph", "stream_int8"],
-        ["evaluate", "--endless", "--test-set", "tests", "--graph", "core_int8"],
+        ["evaluate", "--max-clips", "10"],
+        ["evaluate", "--report", "r", "--max-clips", "0"],
+        ["evaluate", "--report", "r", "--max-clips", "10", "--stream"],
+        ["evaluate", "--file", "stream_int8"],
+        ["evaluate", "--continuous", "--test-set", "tests", "--file", "core_int8"],
+        ["evaluate", "--stream", "--continuous", "--test-set", "tests"],
+        ["tune", "--max-false-accepts", "-1"],
         ["compare"],
         ["compare", "gru-12"],
-        ["evaluate", "--stream", "--endless", "--test-set", "tests"],
         ["listen", "--realtime"],
         ["listen", "--threshold", "2"],
         ["listen", "--wav", "data/sample/stream.wav", "--device", "0"],
+        ["listen", "--json", "--memory"],
     ],
 )
 def test_wrong_usage_ends_with_2(arguments):
-    done = echoic(*arguments)
-    assert done.returncode == 2
+    done = invoke(*arguments)
+    assert done.exit_code == 2
     assert done.stdout == ""
     assert "Usage" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["predict", "nothing.wav"], "No such recording: nothing.wav"),
-        (["predict", "README.md", "-m", "nothing"], "No model 'nothing'"),
-        (["plot", "nothing.wav"], "No such recording"),
-        (["listen", "--wav", "nothing.wav"], "No such recording: nothing.wav"),
-        (["listen", "--wav", "data/sample/stream.wav", "-m", "nothing"], "No model 'nothing'"),
-        (["evaluate", "--data", "nothing"], "No data set at nothing"),
-        (["evaluate", "--test-set", "nothing"], "echoic download --test-set"),
-        (["compare", "gru-12", "nothing"], "No model 'nothing'"),
-        (["compare", "gru-12", "gru-commands"], "Expected models with the same labels"),
-        (["compare", "gru-12", "lstm-12", "--data", "nothing"], "No data set at nothing"),
-        (["train", "nothing"], "No recipe 'nothing'"),
-        (["train", "gru", "--data", "nothing", "--out", "OUT"], "echoic download"),
-        (["train", "gru", "--set", "training.x=1"], "no key x"),
-        (["download", "--base-url", "ftp://x", "--dest", "OUT"], "http"),
-    ],
-)
-def test_failure_is_one_clear_line_and_ends_with_1(arguments, message, tmp_path):
-    done = echoic(*[str(tmp_path) if a == "OUT" else a for a in arguments])
-    assert done.returncode == 1
+def test_the_program_ends_with_2_too():
+    done = echoic("evaluate", "--continuous")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Expected --test-set with --continuous, received none." in done.stderr
+
+
+FAILURES = [
+    (["predict", "nothing.wav"], "No such recording: nothing.wav"),
+    (["predict", "README.md", "-m", "nothing"], "No model 'nothing'"),
+    (["plot", "nothing.wav"], "No such recording"),
+    (["listen", "--wav", "nothing.wav"], "No such recording: nothing.wav"),
+    (["listen", "--wav", "data/sample/stream.wav", "-m", "nothing"], "No model 'nothing'"),
+    (["evaluate", "--data", "nothing"], "No data set at nothing"),
+    (["evaluate", "--test-set", "nothing"], "echoic download --test-set"),
+    (["compare", "gru-12", "nothing"], "No model 'nothing'"),
+    (["compare", "gru-12", "gru-commands"], "Expected models with the same labels"),
+    (["compare", "gru-12", "lstm-12", "--data", "nothing"], "No data set at nothing"),
+    (["train", "nothing"], "No recipe 'nothing'"),
+    (["train", "gru", "--data", "nothing", "--out", "OUT"], "echoic download"),
+    (["train", "gru", "--set", "training.x=1"], "x"),
+    (["download", "--base-url", "ftp://x", "--dest", "OUT"], "http"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), FAILURES)
+def test_failure_is_one_clear_line_and_ends_with_1(arguments, message, tmp_path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    done = invoke(*[tmp_path if a == "OUT" else a for a in arguments])
+    assert done.exit_code == 1
     assert done.stdout == ""
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_program_fails_with_1_and_one_line_too():
+    done = echoic("compare", "gru-12", "nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"echoic: No model 'nothing'.*\n", done.stderr)
+
+
+def test_debugging_shows_where_it_failed():
+    done = echoic("predict", "nothing.wav", "-m", "nothing", env={**environ, "ECHOIC_DEBUG": "1"})
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "gru"],
+        ["plot", "data/sample/stream.wav"],
+        ["evaluate", "gru-12"],
+        ["tune", "gru-12"],
+        ["export", "gru-12"],
+        ["memory"],
+    ],
+)
+def test_a_missing_extra_is_one_line_that_says_what_to_install(arguments, root):
+    """The packages of the extra `train` are kept from a process that has none of them yet."""
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('scipy', 'sklearn', 'keras', 'tensorflow', 'librosa', "
+        "'matplotlib', 'jinja2'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        f"from echoic.cli import main; main({arguments!r})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=120)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(
+        rf"echoic: Expected the package \w+ for `echoic {arguments[0]}`, received none\. "
+        r"Install the extra: pip install 'echoic\[train\]'\n",
+        done.stderr,
+    )
 
 
 def test_predict_prints_json_lines_and_nothing_else(sample):
@@ -192,7 +270,7 @@ def test_evaluate_for_people(tiny_model, sample):
 
 def test_evaluate_writes_a_page(tiny_model, sample, tmp_path):
     arguments = ["evaluate", tiny_model, "--data", sample, "--report", tmp_path / "r"]
-    done = echoic(*arguments, "--limit", 4)
+    done = echoic(*arguments, "--max-clips", 4)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "r" / "index.html"
     assert done.stdout.splitlines()[-1] == str(page)
@@ -216,7 +294,7 @@ def test_evaluate_writes_a_page(tiny_model, sample, tmp_path):
     assert {"report.json", "index.html", "confusion.png", "noise.png"} <= {
         p.name for p in page.parent.iterdir()
     }
-    done = echoic(*arguments, "--limit", 1, "--json")
+    done = echoic(*arguments, "--max-clips", 1, "--json")
     assert len(done.stdout.splitlines()) == 1
     assert json.loads(done.stdout)["accuracy"] == report["accuracy"]
 
@@ -237,17 +315,17 @@ def test_evaluate_a_stream(tiny_model, sample, tmp_path):
     assert "false accepts in" in said
 
 
-def test_evaluate_without_end(tiny_model, speech_commands, tmp_path):
+def test_evaluate_continuously(tiny_model, speech_commands, tmp_path):
     archive = tmp_path / "archive"
     for word in ("yes", "no"):
         shutil.copytree(speech_commands / "speech_commands_test_set_v0.02" / word, archive / word)
-    done = echoic("evaluate", tiny_model, "--test-set", archive, "--endless", "--json")
+    done = echoic("evaluate", tiny_model, "--test-set", archive, "--continuous", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["protocol"] == "archive-v0.02-endless"
     assert report["seeds"] == [0, 1, 2]
     assert "on archive-v0.02-endless" in (
-        echoic("evaluate", tiny_model, "--test-set", archive, "--endless").stdout
+        echoic("evaluate", tiny_model, "--test-set", archive, "--continuous").stdout
     )
 
 
@@ -267,7 +345,7 @@ def test_compare_prints_a_line_a_model(tiny_model, tiny_copy, sample):
 
 
 def test_tune_stores_what_it_chose(tiny_copy, sample):
-    arguments = ["tune", tiny_copy, "--data", sample, "--limit", "100000"]
+    arguments = ["tune", tiny_copy, "--data", sample, "--max-false-accepts", "100000"]
     done = echoic(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -276,14 +354,16 @@ def test_tune_stores_what_it_chose(tiny_copy, sample):
     assert "chosen" in echoic(*arguments).stdout
 
 
-def test_answers_are_written_down_for_those_who_learn(tiny_model, sample, tmp_path):
-    done = echoic("answers", tiny_model, "--data", sample, cwd=tmp_path)
+def test_soft_labels_are_stored_to_distil_from(tiny_model, sample, tmp_path):
+    done = echoic("soft-labels", tiny_model, "--data", sample, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     file, told = done.stdout.strip().split(": ")
     assert (tmp_path / file).is_file()
     assert file == f"{tiny_model.name}.npz"
-    assert re.fullmatch(r"answers to \d+ recordings", told)
-    elsewhere = echoic("answers", tiny_model, "--data", sample, "--out", tmp_path / "answers.csv")
+    assert re.fullmatch(r"soft labels of \d+ recordings", told)
+    elsewhere = echoic(
+        "soft-labels", tiny_model, "--data", sample, "--out", tmp_path / "labels.csv"
+    )
     assert elsewhere.returncode == 1
     assert "Expected a file to write that ends with .npz" in elsewhere.stderr
 

@@ -41,7 +41,7 @@ def build(*rows):
     """Build a network in which every weight, biases and BatchNorm's statistics too, is random."""
     model = networks.build(
         ModelConfig(layers=rows),
-        n_mfcc=CONFIG.n_mfcc,
+        channels=CONFIG.n_mfcc,
         n_labels=len(LABELS),
         mean=np.arange(5.0),
         variance=np.full(5, 400.0),

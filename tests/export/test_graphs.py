@@ -1,5 +1,8 @@
 """What ships answers like what was trained, and holds nothing that a plain LiteRT does not have."""
 
+import tempfile
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -8,21 +11,23 @@ from ai_edge_litert.interpreter import Interpreter
 from echoic import export, features, networks
 from echoic.config import FeatureConfig, ModelConfig
 from echoic.export import graphs, verify
-from echoic.runtime.tflite import StreamingRunner
+from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
 SOUNDS = ["speech", "silence", "noise", "clipping", "faint"]
 
 
 def expected_of(bundle, waveform):
     model = networks.load(bundle)
-    logits = networks.answer(model(features.mfcc(waveform, bundle.features)[None], training=False))
+    logits = networks.clip_logits(
+        model(features.compute(waveform, bundle.features)[None], training=False)
+    )
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))[0]
 
 
 @pytest.mark.parametrize("sound", SOUNDS)
 @pytest.mark.parametrize("name", ["clip", "stream"])
 def test_a_float_file_answers_like_the_network(tiny, sounds, name, sound):
-    (received,) = verify.answers(tiny.graph(name), sounds[sound][None], tiny.features)
+    (received,) = verify.probabilities(tiny.tflite(name), sounds[sound][None], tiny.features)
     np.testing.assert_allclose(received, expected_of(tiny, sounds[sound]), atol=export.PARITY)
     assert received.sum() == pytest.approx(1, abs=1e-5)
 
@@ -34,12 +39,12 @@ def test_a_float_file_answers_like_the_network_on_real_speech(tiny, speech_comma
     paths = sorted((speech_commands / "speech_commands_v0.02").glob("*/*.wav"))[::60]
     clips = np.stack([audio.fix_length(audio.read(path), 16_000) for path in paths])
     expected = verify.keras_probabilities(networks.load(tiny), tiny.features, clips)
-    received = verify.answers(tiny.graph(name), clips, tiny.features)
+    received = verify.probabilities(tiny.tflite(name), clips, tiny.features)
     np.testing.assert_allclose(received, expected, atol=export.PARITY)
 
 
 def test_the_state_is_carried_and_reset(tiny, sounds):
-    step = StreamingRunner(tiny.graph("stream"))
+    step = StreamingRunner(tiny.tflite("stream"))
     first = [step(x) for x in sounds["speech"].reshape(-1, *step.shape)]
     carried = [step(x) for x in sounds["speech"].reshape(-1, *step.shape)]
     assert not np.allclose(first, carried, atol=1e-3)
@@ -51,8 +56,8 @@ def test_the_state_is_carried_and_reset(tiny, sounds):
 def test_a_stream_hears_what_the_network_hears_of_the_whole(tiny, sounds):
     """No clip ends in a stream: two seconds are two seconds, whatever a clip's length."""
     waveform = np.concatenate([sounds["speech"], sounds["noise"]])
-    received = verify.stream_answers(tiny.graph("stream"), waveform, tiny.features)
-    logits = networks.load(tiny)(features.mfcc(waveform, tiny.features)[None], training=False)
+    received = verify.stream_probabilities(tiny.tflite("stream"), waveform, tiny.features)
+    logits = networks.load(tiny)(features.compute(waveform, tiny.features)[None], training=False)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))[0]
     np.testing.assert_allclose(received, expected, atol=export.PARITY)
 
@@ -93,10 +98,40 @@ def test_features_that_have_no_tflite_form_are_refused(tiny):
 
 def test_a_network_that_needs_the_whole_clip_has_no_stream(tiny):
     config = ModelConfig(layers=({"type": "mean"}, {"type": "dense", "units": 4}))
-    model = networks.build(config, n_mfcc=13, n_labels=4, mean=np.zeros(13), variance=np.ones(13))
+    model = networks.build(config, channels=13, n_labels=4, mean=np.zeros(13), variance=np.ones(13))
     assert set(export.float_graphs(model, tiny.features)) == {"clip"}
     with pytest.raises(ValueError, match="gru, lstm, crnn or rnn"):
         export.step(model, tiny.features)
+
+
+ROWS = (
+    {"type": "conv", "filters": 8, "kernel_size": 5, "strides": 2},
+    {"type": "gru", "units": 8},
+)
+
+
+def test_log_mel_goes_through_clip_stream_and_core(sounds):
+    """Without a DCT, each file gives what the network gives on librosa's spectrogram."""
+    config = FeatureConfig(n_mfcc=0, n_mels=24)
+    keras.utils.set_random_seed(0)
+    model = networks.build(
+        ModelConfig(layers=ROWS),
+        channels=config.channels,
+        n_labels=4,
+        mean=np.full(24, -20.0),
+        variance=np.full(24, 300.0),
+    )
+    clips = np.stack(list(sounds.values()))
+    expected = verify.keras_probabilities(model, config, clips)
+    assert np.ptp(expected) > 0.05
+    made = {**export.float_graphs(model, config), "core": export.core(model)}
+    assert made.keys() == {"clip", "stream", "core"}
+    for name, content in made.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.tflite"
+            path.write_bytes(content)
+            received = verify.probabilities(TFLiteModel(path), clips, config)
+        np.testing.assert_allclose(received, expected, atol=export.PARITY)
 
 
 def test_a_file_that_answers_otherwise_does_not_pass(tiny, sounds):

@@ -998,7 +998,7 @@ def test_a_teacher_whose_priors_were_taken_out_teaches_with_them(
     answers = np.zeros((len(waveforms), len(bundle.labels)), np.float32)
     before, after = (ensemble([m], recipe)(heard, answers) for m in (tiny_model, tiny_copy))
     np.testing.assert_allclose(after, before, atol=1e-5)
-    alone = softmax(networks.answer(network.predict(heard[0], verbose=0)), axis=1)
+    alone = softmax(networks.clip_logits(network.predict(heard[0], verbose=0)), axis=1)
     assert np.abs(alone - before).max() > 0.05  # the priors do matter
 
 
@@ -1102,11 +1102,11 @@ def test_calibration_undoes_whatever_made_a_network_too_sure(factor):
     layer = model.get_layer("logits")
     layer.set_weights([10 * weights for weights in layer.get_weights()])
     x = rng.standard_normal((4000, 3, 5)).astype(np.float32)
-    logits = networks.answer(model.predict(x, batch_size=500, verbose=0))
+    logits = networks.clip_logits(model.predict(x, batch_size=500, verbose=0))
     answers = np.eye(4)[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
     layer.set_weights([factor * weights for weights in layer.get_weights()])
     assert training.calibrate(model, x, answers[:, None]) == pytest.approx(factor, rel=0.1)
-    calibrated = networks.answer(model.predict(x, batch_size=500, verbose=0))
+    calibrated = networks.clip_logits(model.predict(x, batch_size=500, verbose=0))
     np.testing.assert_allclose(calibrated, logits, rtol=0.1, atol=1e-4)
     np.testing.assert_array_equal(calibrated.argmax(axis=1), logits.argmax(axis=1))
 
@@ -1114,10 +1114,10 @@ def test_calibration_undoes_whatever_made_a_network_too_sure(factor):
 def test_adjusted_logits_lack_what_came_often_and_nothing_else():
     model = small_network()
     x = np.random.default_rng(0).standard_normal((20, 3, 5)).astype(np.float32)
-    before = softmax(networks.answer(model.predict(x, verbose=0)), axis=1)
+    before = softmax(networks.clip_logits(model.predict(x, verbose=0)), axis=1)
     priors = np.array([0.1, 0.6, 0.3, 0.0])
     training.adjust_logits(model, priors)
-    after = softmax(networks.answer(model.predict(x, verbose=0)), axis=1)
+    after = softmax(networks.clip_logits(model.predict(x, verbose=0)), axis=1)
     # Bayes: the odds of two labels are divided by those that they had beforehand.
     odds = (before[:, 1] / before[:, 0]) / (priors[1] / priors[0])
     np.testing.assert_allclose(after[:, 1] / after[:, 0], odds, rtol=1e-4)

@@ -1,7 +1,7 @@
-"""The command line: each verb reads its arguments, calls one function and shows what it gave.
+"""The command line: each verb reads its arguments, calls one function and shows the result.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. With ``--json`` stdout carries JSON
-lines and nothing else; whatever is meant for people goes to stderr.
+lines and nothing else; messages go to stderr.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import echoic
-from echoic.cli import data, evaluate, explain, export, listen, predict, train
+from echoic.cli import data, evaluate, explain, export, extras, listen, predict, train
 from echoic.files import discard
 
 
 class Verbs(TyperGroup):
-    """Turns what went wrong into a line on stderr and an exit status."""
+    """Turns an error into a line on stderr and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -31,6 +32,11 @@ class Verbs(TyperGroup):
             # Whoever read stdout has read enough; what is left in its buffer goes nowhere.
             discard(sys.stdout.fileno())
             raise typer.Exit(1) from None
+        except ModuleNotFoundError as error:
+            if os.environ.get("ECHOIC_DEBUG") or (error.name or "echoic").startswith("echoic"):
+                raise
+            print(f"echoic: {extras.missing(ctx.invoked_subcommand, error)}", file=sys.stderr)
+            raise typer.Exit(1) from error
         except Exception as error:
             ours = type(error).__module__.startswith("echoic.")
             if os.environ.get("ECHOIC_DEBUG") or not (
@@ -43,7 +49,7 @@ class Verbs(TyperGroup):
 
 app = typer.Typer(
     cls=Verbs,
-    help="Train a speech command recognizer, use it, measure it.",
+    help="Recognize speech commands; train, evaluate and export the recognizer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,9 +67,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more on stderr.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     logging.basicConfig(
@@ -72,24 +81,34 @@ def _root(
     logging.getLogger("echoic").setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
-for verb in (
-    predict.predict,
-    listen.listen,
-    listen.icebreaker,
-    listen.assistant,
-    listen.doctor,
-    predict.plot,
-    explain.explain,
-    explain.memory,
-    train.train,
-    train.soft_labels,
-    evaluate.evaluate,
-    evaluate.compare,
-    evaluate.tune,
-    export.export,
-    data.download,
-):
-    app.command()(verb)
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Listen": (
+        predict.predict,
+        listen.listen,
+        listen.assistant,
+        listen.icebreaker,
+        listen.doctor,
+    ),
+    "Train (extra 'train', except download)": (
+        data.download,
+        train.train,
+        train.soft_labels,
+        export.export,
+    ),
+    "Measure and see (extra 'train')": (
+        evaluate.evaluate,
+        evaluate.compare,
+        evaluate.tune,
+        predict.plot,
+        explain.explain,
+        explain.memory,
+    ),
+}
+"""The verbs, in the order of the help."""
+
+for panel, verbs in PANELS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,16 +19,17 @@ class Version(StrEnum):
 
 
 def download(
-    version: Annotated[Version, typer.Option(help="Of Speech Commands.")] = Version.v2,
+    version: Annotated[Version, typer.Option(help="Version of Speech Commands.")] = Version.v2,
     test_set: Annotated[
-        bool, typer.Option("--test-set", help="The 12-class test archive of v0.02 instead.")
+        bool, typer.Option("--test-set", help="Fetch the 12-class test archive of v0.02 instead.")
     ] = False,
-    dest: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+    dest: Annotated[Path, typer.Option(help="Folder for the data set.")] = Path("data"),
     base_url: Annotated[
-        str | None, typer.Option(help="A mirror.", envvar="ECHOIC_DATA_URL", show_envvar=True)
+        str | None,
+        typer.Option(help="Address of a mirror.", envvar="ECHOIC_DATA_URL", show_envvar=True),
     ] = None,
 ) -> None:
-    """Fetch Speech Commands (CC BY 4.0, Warden 2018): checked, resumable, whole or not at all."""
+    """Download Speech Commands (CC BY 4.0, Warden 2018); resumable, verified by SHA-256."""
     from echoic.data import ARCHIVES, archives
 
     archive = ARCHIVES["test-set-0.02" if test_set else version.value]

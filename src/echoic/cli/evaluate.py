@@ -1,4 +1,4 @@
-"""Verbs that measure: evaluate, compare, tune."""
+"""Verbs that measure a model: evaluate, compare, tune."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from echoic.cli.options import DATA, Json, ModelArgument, Side
+from echoic.cli.options import (
+    DATA,
+    DataOption,
+    Json,
+    ModelArgument,
+    NegativesOption,
+    Side,
+    SplitOption,
+    TestSetOption,
+)
 from echoic.cli.rendering import (
     make_console,
     print_json,
@@ -23,8 +32,8 @@ if TYPE_CHECKING:
     from echoic.reports.report import Result
 
 
-class Streaming(StrEnum):
-    """The files of a model that hear a stream."""
+class StreamingFile(StrEnum):
+    """The TFLite files that process a stream."""
 
     stream = "stream"
     stream_int8 = "stream_int8"
@@ -32,54 +41,50 @@ class Streaming(StrEnum):
 
 def evaluate(
     model: ModelArgument = None,
-    data: Annotated[Path, typer.Option(help="A data set, for --split.")] = DATA,
-    split: Annotated[Side, typer.Option(help="Which side of it.")] = Side.validation,
-    test_set: Annotated[
-        Path | None, typer.Option(help="A test archive instead: one folder a label.")
-    ] = None,
+    data: DataOption = DATA,
+    split: SplitOption = Side.validation,
+    test_set: TestSetOption = None,
     stream: Annotated[
-        bool, typer.Option("--stream", help="Words in a stream: missed, false, how late.")
+        bool, typer.Option("--stream", help="Measure misses, false accepts and delay in streams.")
     ] = False,
-    endless: Annotated[
-        bool, typer.Option("--endless", help="The test archive as one stream, never reset.")
+    continuous: Annotated[
+        bool,
+        typer.Option("--continuous", help="Play the test archive as one stream without a reset."),
     ] = False,
-    graph: Annotated[
-        Streaming | None,
-        typer.Option(help="With --endless: which file listens.", show_default="stream"),
+    file: Annotated[
+        StreamingFile | None,
+        typer.Option(help="TFLite file that --continuous runs.", show_default="stream"),
     ] = None,
-    negatives: Annotated[
-        Path | None, typer.Option(help="With --stream: recordings without any of its words.")
-    ] = None,
+    negatives: NegativesOption = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write report.json and pictures to this folder; of clips also a page."),
+        typer.Option(help="Write report.json, pictures and, for clips, a page to this folder."),
     ] = None,
-    limit: Annotated[
+    max_clips: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="With --report: clips heard in each condition.", show_default="all"
-        ),
+        typer.Option(min=1, help="Clips in each condition of --report.", show_default="all"),
     ] = None,
-    record: Annotated[
-        bool, typer.Option("--record", help="Write the figures into the model's folder and card.")
+    update_card: Annotated[
+        bool,
+        typer.Option("--update-card", help="Store the figures in the model's folder and card."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a model on clips that it was not trained on."""
+    """Measure a model on clips or streams that training did not use."""
+    if stream and continuous:
+        raise typer.BadParameter("Expected one of --stream and --continuous, received both.")
+    if continuous and not test_set:
+        raise typer.BadParameter("Expected --test-set with --continuous, received none.")
+    if file and not continuous:
+        raise typer.BadParameter("Expected --continuous with --file, received --file alone.")
+    if negatives and not stream:
+        raise typer.BadParameter("Expected --stream with --negatives, received --negatives alone.")
+    if max_clips and (not report or stream or continuous):
+        raise typer.BadParameter("Expected --max-clips with --report of clips.")
     from echoic import evaluation, reports
     from echoic.data import load_folders
     from echoic.runtime.bundle import Bundle
 
-    if endless and not test_set:
-        raise typer.BadParameter("Expected --test-set with --endless.")
-    if graph and not endless:
-        raise typer.BadParameter("Expected --endless with --graph.")
-    if negatives and not stream:
-        raise typer.BadParameter("Expected --stream with --negatives.")
-    if stream and endless:
-        raise typer.BadParameter("Expected one of --stream and --endless.")
-    if limit and (not report or stream or endless):
-        raise typer.BadParameter("Expected --report of clips with --limit.")
     bundle = Bundle.load(model)
     side: SplitName = "test" if split is Side.test else "validation"
     result: Result
@@ -88,10 +93,10 @@ def evaluate(
             result = evaluation.evaluate_stream(
                 bundle, test_set or data, split=side, negatives=negatives, on_progress=progress
             )
-        elif test_set and endless:
+        elif test_set and continuous:
             examples = load_folders(test_set, labels=bundle.labels)
             result = evaluation.evaluate_continuous(
-                bundle, examples, graph=(graph or Streaming.stream).value, on_progress=progress
+                bundle, examples, graph=(file or StreamingFile.stream).value, on_progress=progress
             )
         elif test_set:
             result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
@@ -104,11 +109,11 @@ def evaluate(
             sections += evaluation.analyze(bundle, result)
             with progress_bar("clips in other conditions") as progress:
                 sections += evaluation.evaluate_robustness(
-                    bundle, result, noises=data, limit=limit, on_progress=progress
+                    bundle, result, noises=data, limit=max_clips, on_progress=progress
                 )
         page = reports.write_report(bundle, result, report, sections=sections)
-    if record:
-        reports.record(bundle, result, sections=sections, max_clips=limit)
+    if update_card:
+        reports.record(bundle, result, sections=sections, max_clips=max_clips)
     if as_json:
         print_json({"model": bundle.name, **result.report()})
     elif isinstance(result, evaluation.StreamEvaluation):
@@ -121,18 +126,16 @@ def evaluate(
 
 def compare(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL", help="Folders or names, two or more.")
+        list[str], typer.Argument(metavar="MODEL", help="Models: names or folders, two or more.")
     ],
-    data: Annotated[Path, typer.Option(help="A data set, for --split.")] = DATA,
-    split: Annotated[Side, typer.Option(help="Which side of it.")] = Side.validation,
-    test_set: Annotated[
-        Path | None, typer.Option(help="A test archive instead: one folder a label.")
-    ] = None,
+    data: DataOption = DATA,
+    split: SplitOption = Side.validation,
+    test_set: TestSetOption = None,
     as_json: Json = False,
 ) -> None:
-    """Measure several models on the same clips: is one really better than the first?"""
+    """Compare models on the same clips, with a significance test against the first."""
     if len(models) < 2:
-        raise typer.BadParameter(f"Expected at least two models, received {models[0]} alone.")
+        raise typer.BadParameter(f"Expected at least two models, received only {models[0]}.")
     from echoic import evaluation
     from echoic.runtime.bundle import Bundle
 
@@ -154,14 +157,14 @@ def compare(
 
 def tune(
     model: ModelArgument = None,
-    data: Annotated[Path, typer.Option(help="A data set; its validation side is heard.")] = DATA,
-    negatives: Annotated[
-        Path | None, typer.Option(help="Recordings without any of its words.")
-    ] = None,
-    limit: Annotated[float, typer.Option(help="False accepts an hour that are allowed.")] = 10.0,
+    data: DataOption = DATA,
+    negatives: NegativesOption = None,
+    max_false_accepts: Annotated[
+        float, typer.Option(min=0, help="Allowed false accepts an hour.")
+    ] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Choose when a word counts as said, on streams, and store it in the model."""
+    """Tune detection thresholds on validation streams, and store them in the model."""
     from echoic import evaluation
     from echoic.reports.card import write_card
     from echoic.runtime import bundle as bundles
@@ -169,14 +172,14 @@ def tune(
     bundle = bundles.Bundle.load(model)
     with progress_bar("recordings") as progress:
         tuning = evaluation.tune(
-            bundle, data, negatives=negatives, limit=limit, on_progress=progress
+            bundle, data, negatives=negatives, limit=max_false_accepts, on_progress=progress
         )
     write_card(bundles.set_decoder(bundle, tuning.config))
     if as_json:
         print_json({"model": bundle.name, **tuning.report()})
         return
     console = make_console()
-    console.print(f"[bold]{bundle.name}[/], the best of {len(tuning.candidates)} settings:")
+    console.print(f"[bold]{bundle.name}[/]: best of {len(tuning.candidates)} settings")
     for name, candidate in (("before", tuning.before), ("chosen", tuning.chosen)):
         words, others = candidate.words, candidate.others
         settings = ", ".join(f"{k} {v:g}" for k, v in candidate.config.to_dict().items() if v)

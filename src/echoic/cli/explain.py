@@ -1,4 +1,4 @@
-"""Verbs that look inside: explain, memory."""
+"""Verbs that look inside a network: explain, memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from echoic.cli.rendering import print_json, progress_bar, show_memory
 
 
 def explain(
-    file: Annotated[Path, typer.Argument(help="A recording.")],
+    file: Annotated[Path, typer.Argument(help="Recording.")],
     model: ModelOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The picture (PNG).", show_default="FILE's name -explained.png, here"),
+        typer.Option(help="Picture (PNG).", show_default="FILE's name -explained.png, here"),
     ] = None,
     at: Annotated[
         float | None,
-        typer.Option(help="Explain the answer at this time (s).", show_default="the surest"),
+        typer.Option(
+            help="Time (s) of the decision to explain.", show_default="the most probable word"
+        ),
     ] = None,
 ) -> None:
-    """Draw the memory at work: states, gates, and what the decision leaned on."""
+    """Draw hidden states, gates, and the influence of each moment on a decision."""
     import_tensorflow()
     from echoic import plots
 
@@ -35,12 +37,12 @@ def explain(
 
 
 def memory(
-    out: Annotated[Path, typer.Option(help="The picture (PNG).")] = Path("memory.png"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the circles and of the weights.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Batches that each network learns from.")] = 800,
+    out: Annotated[Path, typer.Option(help="Picture (PNG).")] = Path("memory.png"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the games and of the weights.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Training batches of each network.")] = 800,
     as_json: Json = False,
 ) -> None:
-    """Play the ice breaker: how far back do four networks remember? A minute or two."""
+    """Measure how far back four small networks remember (takes a minute or two)."""
     import_tensorflow()
     from echoic import plots
     from echoic.explain import recall as games

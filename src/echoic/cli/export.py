@@ -16,32 +16,36 @@ from echoic.cli.rendering import make_console, print_json, show_files
 def export(
     model: ModelArgument = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a copy of the model here.", show_default="in place")
+        Path | None, typer.Option(help="Folder for a copy of the model.", show_default="in place")
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A data set: its validation side gives the ranges of int8.",
+            help="Data set; its validation side calibrates int8.",
             show_default=f"{DATA}, else the sample set",
         ),
     ] = None,
     test_set: Annotated[
         Path | None,
-        typer.Option(help="Measure on this test archive.", show_default="the validation side"),
+        typer.Option(
+            help="Test archive to measure the files on.", show_default="the validation side"
+        ),
     ] = None,
     c_array: Annotated[
-        bool, typer.Option("--c-array", help="Write core_int8 as C, for firmware.")
+        bool, typer.Option("--c-array", help="Also write core_int8 as a C array for firmware.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make all TFLite files of a model, prove that they answer like it, and measure them."""
+    """Export a model to TFLite files, verify them against Keras, and measure them."""
     import_tensorflow()
     from echoic import export as exporting
 
     if data is None and not DATA.is_dir():
         data = SAMPLE
         logging.getLogger("echoic").warning(
-            "No %s: the ranges of core_int8 are from the synthetic sample, not from people.", DATA
+            "Expected a data set at %s, received none: the synthetic sample calibrates int8. Run "
+            "echoic download before you ship core_int8.",
+            DATA,
         )
     console = make_console(stderr=True)
     with console.status("") as status:

@@ -1,4 +1,4 @@
-"""Verbs that hear: listen, assistant, icebreaker, doctor."""
+"""Verbs that need no training storey: listen, assistant, icebreaker, doctor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from echoic.cli.options import DATA, DeviceOption, Json, ModelOption
+from echoic.cli.options import DATA, DeviceOption, Json, ModelOption, WavOption
 from echoic.cli.rendering import make_console, print_json, show_check, show_devices
 
 if TYPE_CHECKING:
@@ -25,37 +25,37 @@ def listen(
     model: ModelOption = None,
     device: DeviceOption = None,
     list_devices: Annotated[
-        bool, typer.Option("--list-devices", help="List the microphones, and end.")
+        bool, typer.Option("--list-devices", help="List the microphones and exit.")
     ] = False,
-    wav: Annotated[
-        Path | None, typer.Option(help="Hear a recording in place of the microphone.")
-    ] = None,
+    wav: WavOption = None,
     realtime: Annotated[
-        bool, typer.Option("--realtime", help="With --wav: at the speed of sound as it was.")
+        bool, typer.Option("--realtime", help="Play --wav at its own speed.")
     ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0.01, max=1, help="Probability that a word needs.", show_default="the model's"
+            min=0.01, max=1, help="Probability that a detection needs.", show_default="the model's"
         ),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Keep a second of sound around each word in this folder.")
+        Path | None, typer.Option(help="Folder for a second of sound around each word.")
     ] = None,
-    record: Annotated[Path | None, typer.Option(help="Write all sound to this file (WAV).")] = None,
+    record: Annotated[Path | None, typer.Option(help="File (WAV) for all sound.")] = None,
     memory: Annotated[
         bool,
-        typer.Option("--memory", help="Show what the network remembers, beside each label."),
+        typer.Option("--memory", help="Show the hidden state of the network."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Name words as they are spoken. No audio leaves the machine; Ctrl-C ends."""
+    """Recognize words from a microphone. No audio leaves the machine; Ctrl-C exits."""
     if wav and (device is not None or list_devices):
-        raise typer.BadParameter("Expected one of --wav and a microphone.")
+        raise typer.BadParameter("Expected one of --wav and a microphone, received both.")
     if realtime and not wav:
-        raise typer.BadParameter("Expected --wav with --realtime.")
+        raise typer.BadParameter("Expected --wav with --realtime, received --realtime alone.")
     if memory and as_json:
-        raise typer.BadParameter("Expected one of --memory, which is a picture, and --json.")
+        raise typer.BadParameter(
+            "Expected one of --memory, which is a picture, and --json, received both."
+        )
     if list_devices:
         show_devices(_devices(), as_json=as_json)
         return
@@ -71,7 +71,7 @@ def listen(
     if memory and influence is None:
         raise ValueError(
             f"Expected a model with a recurrent layer for --memory, received {bundle.name}, which "
-            "carries no hidden state from step to step; listen without --memory."
+            "carries no hidden state from step to step. Listen without --memory."
         )
     listener = Listener(stream, config=with_threshold(bundle.decoder, threshold))
     source: Source
@@ -97,22 +97,20 @@ def listen(
 def assistant(
     config: Annotated[
         Path | None,
-        typer.Argument(help="What to do (TOML).", show_default="a sample, which only says it"),
+        typer.Argument(help="Configuration (TOML).", show_default="a dry run"),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="A model's folder or name.", show_default="CONFIG's"),
+        typer.Option("--model", "-m", help="Model: a name or a folder.", show_default="CONFIG's"),
     ] = None,
     device: DeviceOption = None,
-    wav: Annotated[
-        Path | None, typer.Option(help="Hear a recording in place of the microphone; play nothing.")
-    ] = None,
+    wav: WavOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Play no sounds.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Act on a wake word and a command. Ctrl-C ends."""
+    """Run an action for each wake word and command. Ctrl-C exits."""
     if wav and device is not None:
-        raise typer.BadParameter("Expected one of --wav and a microphone.")
+        raise typer.BadParameter("Expected one of --wav and a microphone, received both.")
     from echoic.assistant import Assistant
     from echoic.audio import SAMPLE_RATE
     from echoic.live import JsonLines, Listener, Voice, loudspeaker
@@ -140,13 +138,11 @@ def assistant(
 def icebreaker(
     model: ModelOption = None,
     device: DeviceOption = None,
-    wav: Annotated[
-        Path | None, typer.Option(help="Hear a recording in place of the microphone.")
-    ] = None,
+    wav: WavOption = None,
 ) -> None:
-    """Play the ice breaker by voice: say a new word each turn; all words so far come back."""
+    """Play a memory game by voice: say a new word each turn, hear all words so far."""
     if wav and device is not None:
-        raise typer.BadParameter("Expected one of --wav and a microphone.")
+        raise typer.BadParameter("Expected one of --wav and a microphone, received both.")
     from echoic.audio import SAMPLE_RATE
     from echoic.explain import icebreaker as games
     from echoic.live import Listener, Voice
@@ -170,13 +166,14 @@ def icebreaker(
 def doctor(
     model: ModelOption = None,
     device: DeviceOption = None,
-    data: Annotated[Path, typer.Option(help="Where the data set should be.")] = DATA,
+    data: Annotated[Path, typer.Option(help="Data set to look for.")] = DATA,
     level: Annotated[
-        bool, typer.Option("--level/--no-level", help="Listen to the microphone for two seconds.")
+        bool,
+        typer.Option("--level/--no-level", help="Measure the microphone's level for two seconds."),
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Look at all that listening needs, and say what to do where it is not there."""
+    """Check everything that listening needs, and say how to repair what is missing."""
     from echoic.doctor import run_checks
 
     broken = False

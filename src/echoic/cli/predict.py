@@ -16,10 +16,10 @@ from echoic.cli.rendering import prediction_row, print_json, show_predictions
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.")],
     model: ModelOption = None,
-    top: Annotated[int, typer.Option(min=1, help="How many labels to list.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="Labels to list for each prediction.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Name the words in recordings: any format, any rate, any length."""
+    """Recognize the words in recordings of any format, rate and length."""
     from echoic import audio
     from echoic.runtime.recognizer import Recognizer
 
@@ -46,17 +46,17 @@ def predict(
 
 
 def plot(
-    file: Annotated[Path, typer.Argument(help="A recording.")],
+    file: Annotated[Path, typer.Argument(help="Recording.")],
     model: ModelOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="The picture (PNG).", show_default="FILE's name .png, here")
+        Path | None, typer.Option(help="Picture (PNG).", show_default="FILE's name .png, here")
     ] = None,
     augment: Annotated[
         str | None,
-        typer.Option(metavar="RECIPE", help="Draw what a recipe's augmentation makes of it."),
+        typer.Option(metavar="RECIPE", help="Draw examples of this recipe's augmentation instead."),
     ] = None,
 ) -> None:
-    """Draw a recording as the model hears it: waveform, MFCC, probabilities."""
+    """Draw a recording's waveform, features and probabilities."""
     from echoic import plots
     from echoic.runtime.recognizer import Recognizer
 

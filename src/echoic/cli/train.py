@@ -1,4 +1,4 @@
-"""Verbs that train and teach: train, soft-labels."""
+"""Verbs that train a model or its student: train, soft-labels."""
 
 from __future__ import annotations
 
@@ -10,48 +10,49 @@ from typing import Annotated
 import typer
 
 from echoic.cli.extras import import_tensorflow
-from echoic.cli.options import DATA, ModelArgument
+from echoic.cli.options import DATA, DataOption, ExtraDataOption, ModelArgument
 from echoic.cli.rendering import training_progress
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a TOML file.")],
-    data: Annotated[Path, typer.Option(help="A data set: one folder a word.")] = DATA,
+    recipe: Annotated[str, typer.Argument(help="Recipe: a name or a TOML file.")],
+    data: DataOption = DATA,
     out: Annotated[
-        Path | None, typer.Option(help="The model's folder.", show_default="models/RECIPE")
+        Path | None, typer.Option(help="Folder for the model.", show_default="models/RECIPE")
     ] = None,
-    extra_data: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Another data set that only training hears.", show_default="the recipe's"
-        ),
-    ] = None,
+    extra_data: ExtraDataOption = None,
     teachers: Annotated[
         list[str] | None,
         typer.Option(
             "--teacher",
-            help="A model, or a file of its answers, to learn from as well.",
+            help="Model, or file of soft labels, to distil from; repeatable.",
             show_default="the recipe's",
         ),
     ] = None,
     initial_weights: Annotated[
         str | None,
-        typer.Option(help="A model whose weights are the beginning.", show_default="random ones"),
+        typer.Option(help="Model to take matching weights from.", show_default="random weights"),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override, as in training.epochs=5."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a setting, as in training.epochs=5; repeatable.",
+        ),
     ] = None,
     data_name: Annotated[
-        str | None, typer.Option(help="What the model card calls the data.")
+        str | None, typer.Option(help="Name of the data set in the model card.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace the model in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the model in --out.")
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Processes that prepare batches; 0 for a thread.",
+            help="Processes that prepare batches; 0 means a thread.",
             show_default="half of the cores",
         ),
     ] = None,
@@ -90,7 +91,7 @@ def train(
             )
         except KeyboardInterrupt:
             print(
-                "\nStopped. All whole epochs are saved; go on with\n  "
+                "\nStopped. All finished epochs are saved; resume with\n  "
                 + _command_line([*words, *beside, "--resume"]),
                 file=sys.stderr,
             )
@@ -98,24 +99,21 @@ def train(
     figures, how = next(iter(bundle.metrics.values())), bundle.training
     print(
         f"{bundle.path}: {figures['accuracy']:.1%} of {figures['n']:,} validation clips "
-        f"(epoch {how.best_epoch} was the best)"
+        f"(best epoch: {how.best_epoch})"
     )
     if how.extra_data:
-        print(f"It also heard {', '.join(how.extra_data)}.")
+        print(f"Extra training data: {', '.join(how.extra_data)}.")
     if how.teachers:
-        print(f"It also learned from {', '.join(how.teachers)}.")
+        print(f"Teachers: {', '.join(how.teachers)}.")
 
 
 def soft_labels(
     model: ModelArgument = None,
-    out: Annotated[Path | None, typer.Option(help="The file.", show_default="MODEL.npz")] = None,
-    data: Annotated[Path, typer.Option(help="A data set; its training side is heard.")] = DATA,
-    extra_data: Annotated[
-        list[Path] | None,
-        typer.Option(help="Another data set, heard as well.", show_default="the recipe's"),
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File (NPZ).", show_default="MODEL.npz")] = None,
+    data: DataOption = DATA,
+    extra_data: ExtraDataOption = None,
 ) -> None:
-    """Write down what a model says to each recording, to teach where it is not."""
+    """Store a model's probabilities for each training recording, to distil from later."""
     import_tensorflow()
     from echoic import training
     from echoic.runtime.bundle import Bundle
@@ -123,7 +121,7 @@ def soft_labels(
     bundle = Bundle.load(model)
     target = out or Path(f"{bundle.name}.npz")
     kept = training.write_soft_labels(bundle.path, data=data, out=target, extra_data=extra_data)
-    print(f"{target}: answers to {len(kept.recordings):,} recordings")
+    print(f"{target}: soft labels of {len(kept.recordings):,} recordings")
 
 
 def _command_line(words: list[str]) -> str:

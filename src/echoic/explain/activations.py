@@ -388,7 +388,7 @@ def occlusion(
         hidden = np.abs(np.arange(len(heard)) - centres[:, None]) <= half
         copies = np.where(hidden[:, :, None], mean, heard).astype(np.float32)
         logits = trace.network(copies, training=False)
-        falls.append(ops.convert_to_numpy(_log_odds(networks.answer(logits), target)))
+        falls.append(ops.convert_to_numpy(_log_odds(networks.clip_logits(logits), target)))
     untouched = ops.convert_to_numpy(_log_odds(trace.logits[decision.step], target))
     return Influence(
         kind="occlusion",

@@ -1,12 +1,13 @@
-"""Export: from a network to a family of TFLite files, measured and proven.
+"""Export: from a network to a family of TFLite files, verified and measured.
 
-graphs.py     clip(), step(), core()     float graphs of a network, the front end inside
-quantize.py   float16(), dynamic_int8()  smaller ones: the acoustic part only, never the MFCC
+graphs.py     clip(), step(), core()     float32 graphs of a network, the front end inside
+quantize.py   float16(), dynamic_int8()  smaller graphs: the acoustic part only, never the front end
               integer_int8()             integers throughout, for microcontrollers
-proof.py      parity(), measure()        do they answer alike? how fast, how large, how often right?
-packing.py    pack()                     a graph as bytes, nothing twice, the weights aligned
+verify.py     figures()                  parity with the network, accuracy, latency, memory
+packing.py    pack()                     a graph as bytes: no duplicates, aligned weights
 family.py     export()                   all of it, into a model's folder
-c_array.py    c_array()                  a graph as C, for firmware
+c_array.py    c_array()                  a graph as C source, for firmware
+listen.py                                the script that goes into a model's folder
 """
 
 from echoic.export.family import FILES, PARITY, export, float_graphs, refuse_difference

@@ -1,4 +1,4 @@
-"""A graph as C, for firmware: the bytes, and the operations that a resolver must know."""
+"""A graph as C source for firmware: its bytes, and its operations for a resolver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def c_array(content: bytes, *, name: str) -> tuple[str, str]:
     content
         A TFLite file; `quantize.integer_int8` makes one that a microcontroller can run.
     name
-        Of the array: a C identifier.
+        Name of the array, a C identifier.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def c_array(content: bytes, *, name: str) -> tuple[str, str]:
         ``tflite::MicroMutableOpResolver``; ``NAME.cc`` with the bytes.
     """
     if not name.isidentifier():
-        raise ValueError(f"Expected the name of a C array, received {name!r}.")
+        raise ValueError(f"Expected the name of a C array, received {name!r}. Give a C identifier.")
     calls = [f"Add{_camel(operation)}" for operation in operations(content)]
     header = f"""\
 // Made by echoic. Inputs, outputs and their scales are in the file itself; see echoic.json for the

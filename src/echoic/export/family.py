@@ -1,4 +1,4 @@
-"""The family: every file that a model can be, each made, proven and measured."""
+"""The family of a model: every TFLite file, made, verified and measured."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ FILES = {
     "clip_int8": "a whole clip; weights in int8",
     "stream": "a stream, step by step; float32",
     "stream_int8": "a stream, step by step; weights in int8",
-    "core_int8": "coefficients, step by step; int8 throughout, for microcontrollers",
+    "core_int8": "features, step by step; int8 throughout, for microcontrollers",
 }
-"""The files of the family, with what each is for."""
+"""Files of the family by name, each with its purpose."""
 
 PARITY = 1e-4
-"""Largest difference of a probability between a float32 file and the network it was made of."""
+"""Largest allowed difference of a probability between a float32 file and its network."""
 
 MOST_LOST = 0.05
-"""Accuracy that a file may lose against the network; one that loses more is not kept,"""
+"""Accuracy that a file may lose against the network; a file that loses more is not kept."""
 
 LEAST_CLIPS = 200
-"""where it was measured on so many clips at least: on fewer it may be chance."""
+"""Clips on which the loss must be measured: on fewer it may be chance."""
 
 CALIBRATION_CLIPS = 200
-"""Clips in the running streams from which the ranges of int8 are taken."""
+"""Clips in the stream from which the int8 ranges are taken."""
 
 Report = Callable[[str], None]
 
@@ -60,12 +60,12 @@ Report = Callable[[str], None]
 def float_graphs(
     model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0
 ) -> dict[str, bytes]:
-    """Make ``clip`` and, of a streamable network, ``stream``, and compare them with the network.
+    """Convert to ``clip`` and, if the network streams, ``stream``; compare both with the network.
 
     Raises
     ------
     ExportError
-        A file answers otherwise than the network by more than `PARITY`, or cannot be made.
+        A file differs from the network by more than `PARITY`, or cannot be made.
     ValueError
         The features cannot be computed inside a graph: see `frontend.MFCC`.
     """
@@ -83,17 +83,17 @@ def float_graphs(
 def refuse_difference(
     content: bytes, model: keras.Model, config: FeatureConfig, waveforms: Any, *, name: str
 ) -> None:
-    """Raise an ExportError where a float32 file does not answer like the network."""
+    """Raise an ExportError where a float32 file differs from the network by more than `PARITY`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.tflite"
         path.write_bytes(content)
-        received = verify.answers(TFLiteModel(path), waveforms, config)
+        received = verify.probabilities(TFLiteModel(path), waveforms, config)
     expected = verify.keras_probabilities(model, config, waveforms)
     difference = float(np.abs(received - expected).max())
     if not difference <= PARITY:
         raise ExportError(
-            f"Expected {name}.tflite to answer like the network within {PARITY}, received a "
-            f"difference of {difference:.2g}."
+            f"Expected {name}.tflite to give the network's probabilities within {PARITY}, "
+            f"received a difference of {difference:.2g}."
         )
 
 
@@ -106,7 +106,7 @@ def export(
     with_c_array: bool = False,
     report: Report = lambda stage: None,
 ) -> Bundle:
-    """Make the whole family of a model, prove it and measure it.
+    """Make the whole family of a model, verify it and measure it.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def export(
     out
         Folder to write to, a copy of the model's; None means the model's own.
     data
-        A data set; its validation side gives the running streams that ranges are taken from and,
-        without ``test_set``, the clips that the files are measured on.
+        A data set. Its validation side gives the stream for the int8 ranges and, without
+        ``test_set``, the clips on which the files are measured.
     test_set
         A test archive to measure the files on.
     with_c_array
@@ -129,16 +129,16 @@ def export(
     Bundle
         The folder, with the TFLite files, their fingerprints, their figures in ``echoic.json``
         under ``files`` and in the card, and ``listen.py``, which runs the streaming model alone.
-        A file that loses more than `MOST_LOST` is not among them; a warning says so.
+        A warning names a file that loses more than `MOST_LOST` and is left out.
 
     Raises
     ------
     ExportError
-        A file could not be made or does not answer like the network.
+        A file could not be made or differs from the network.
     FileNotFoundError, DataError
         There is no such model, or no data.
     ValueError
-        ``with_c_array``, and the network cannot be streamed: see `streaming.Step`.
+        ``with_c_array``, and the network does not stream: see `streaming.Step`.
     """
     if keras.backend.backend() != "tensorflow":
         raise ExportError("TFLite is written by TensorFlow: set KERAS_BACKEND=tensorflow.")
@@ -171,7 +171,7 @@ def export(
             "recipe that streams: gru, lstm, crnn or rnn."
         )
     made = {name: _with_metadata(made[name], bundle, name) for name in FILES if name in made}
-    with tempfile.TemporaryDirectory() as folder:  # what is not proven replaces nothing
+    with tempfile.TemporaryDirectory() as folder:  # an unverified file replaces nothing
         measured = _measure(Path(folder), made, network, bundle.features, examples, report)
     left_out = {
         name: measured.pop(name)["difference"]
@@ -186,7 +186,10 @@ def export(
         )
         del made[name]
     if with_c_array and "core_int8" not in made:
-        raise ExportError("There is no core_int8.tflite, so there is none to write as C.")
+        raise ExportError(
+            "Expected a core_int8.tflite to write as C, received none: it loses too much accuracy. "
+            "Export without --c-array."
+        )
     note = {
         "protocol": protocol,
         "n": len(examples),
@@ -201,7 +204,7 @@ def export(
     bundle = bundles.add_graphs(bundle, made, files=note)
     for name in left_out.keys() & bundle.fingerprints.keys():
         bundle = bundles.remove_graph(bundle, name)
-    for old in ("listen.py", "echoic_core.h", "echoic_core.cc"):  # of files that were there before
+    for old in ("listen.py", "echoic_core.h", "echoic_core.cc"):  # of an earlier export
         (bundle.path / old).unlink(missing_ok=True)
     if with_c_array:
         header, source = c_array(made["core_int8"], name="echoic_core")
@@ -222,7 +225,7 @@ def _measure(
     examples: Examples,
     report: Report,
 ) -> dict[str, Any]:
-    """Figures of each file; float32 files must equal the network on every clip."""
+    """Measure each file; float32 files must equal the network on every clip."""
     for name, content in made.items():
         (folder / f"{name}.tflite").write_bytes(content)
     expected = verify.keras_probabilities(network, config, examples.waveforms)
@@ -230,7 +233,9 @@ def _measure(
     if "stream" in made:
         report("ten minutes of stream")
         stream = verify.long_stream(examples.waveforms)
-        reference = verify.stream_answers(TFLiteModel(folder / "stream.tflite"), stream, config)
+        reference = verify.stream_probabilities(
+            TFLiteModel(folder / "stream.tflite"), stream, config
+        )
     measured = {}
     for name in made:
         report(f"measuring {name}.tflite")
@@ -244,7 +249,7 @@ def _measure(
         )
         if name in ("clip", "stream") and not figures.largest_difference <= PARITY:
             raise ExportError(
-                f"Expected {name}.tflite to answer like the network within {PARITY} on "
+                f"Expected {name}.tflite to give the network's probabilities within {PARITY} on "
                 f"{len(examples):,} clips, received a difference of "
                 f"{figures.largest_difference:.2g}."
             )
@@ -253,13 +258,13 @@ def _measure(
 
 
 def _calibration_stream(examples: Examples, config: FeatureConfig) -> Any:
-    """Coefficients of clips that follow each other without a pause, (frames, n_mfcc)."""
+    """Compute the features of clips in a row without a pause, (frames, channels)."""
     order = np.random.default_rng(0).permutation(len(examples))[:CALIBRATION_CLIPS]
-    return features.mfcc(examples.waveforms[order].reshape(-1), config)
+    return features.compute(examples.waveforms[order].reshape(-1), config)
 
 
 def _with_metadata(content: bytes, bundle: Bundle, name: str) -> bytes:
-    """Write into the file itself what it is: labels, features, and how to call it."""
+    """Add labels and features to the file's own metadata."""
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -280,9 +285,12 @@ def _with_metadata(content: bytes, bundle: Bundle, name: str) -> bytes:
 
 
 def _copy(bundle: Bundle, out: Path) -> Bundle:
-    """Copy a model's folder, without what a training left there, and return the copy."""
+    """Copy a model's folder without the working files of its training; return the copy."""
     if (out / bundles.FILE).exists() and Bundle.load(out).training != bundle.training:
-        raise FileExistsError(f"{out} holds another model. Choose another --out, or remove it.")
+        raise FileExistsError(
+            f"Expected a new folder, received {out}, which holds another model. Choose another "
+            "--out, or remove it."
+        )
     shutil.copytree(
         bundle.path, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__")
     )
@@ -290,9 +298,11 @@ def _copy(bundle: Bundle, out: Path) -> Bundle:
 
 
 def _in_tensorflow(model: keras.Model, config: FeatureConfig, seconds: float) -> dict[str, bytes]:
-    """Convert in another process: TFLite is written by TensorFlow, whatever did the training."""
+    """Convert in another process: only TensorFlow writes TFLite, whatever backend trained."""
     program = (
-        "import sys, json, pathlib; from echoic import export, networks; from echoic.config import FeatureConfig\n"
+        "import sys, json, pathlib\n"
+        "from echoic import export, networks\n"
+        "from echoic.config import FeatureConfig\n"
         "folder, config, seconds = pathlib.Path(sys.argv[1]), *map(json.loads, sys.argv[2:])\n"
         "model = networks.load(folder / 'model.keras')\n"
         "config = FeatureConfig(**config)\n"

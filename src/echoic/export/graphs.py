@@ -1,11 +1,11 @@
-"""From a network to float TFLite graphs, the front end inside.
+"""From a network to float32 TFLite graphs, the front end inside.
 
 clip    waveform (1, samples)                       -> probabilities (1, labels)
 step    samples (1, stride * hop_length), state_*   -> probabilities (1, labels), state_*
-core    frames (1, stride, n_mfcc), state_*         -> probabilities (1, labels), state_*
+core    frames (1, stride, channels), state_*       -> probabilities (1, labels), state_*
 
-What runs takes sound, so nobody can feed it other features than it was trained on; ``core`` alone
-takes coefficients, for a microcontroller that computes them itself. A state starts at zeros.
+``clip`` and ``step`` take sound, so the features are always those of the training; ``core`` takes
+features, for a microcontroller that computes them itself. A state starts at zeros.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from echoic.networks.streaming import Step
 from echoic.runtime.tflite import STATE
 
 FRONT_END = "front_end"
-"""Begins the name of every tensor of the front end: what must not be quantized."""
+"""Prefix of the names of the front end's tensors, which must not be quantized."""
 
 WAVEFORM_STATE = f"{STATE}waveform"
-"""The samples that the next frame still sees."""
+"""Name of the state that holds the samples which the next frame still sees."""
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 class ExportError(ValueError):
-    """A network that did not become a TFLite file fit to ship."""
+    """A network could not be converted to a TFLite file that is fit to ship."""
 
 
 def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> bytes:
@@ -46,7 +46,7 @@ def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> 
     Parameters
     ----------
     model
-        From `networks.build`: (batch, frames, n_mfcc) to logits.
+        From `networks.build`: (batch, frames, channels) to logits.
     config
         The features that the network was trained on.
     seconds
@@ -70,7 +70,7 @@ def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> 
     def run(waveform: Any) -> dict[str, Any]:
         with tf.name_scope(FRONT_END):
             frames = front_end(waveform)
-        return {"probabilities": ops.softmax(networks.answer(model(frames, training=False)))}
+        return {"probabilities": ops.softmax(networks.clip_logits(model(frames, training=False)))}
 
     n_samples = round(seconds * config.sample_rate)
     return _convert(model, "clip", run, {"waveform": (1, n_samples)})
@@ -119,7 +119,7 @@ def core(model: keras.Model, *, adjust: Callable[[Any], None] | None = None) -> 
     Returns
     -------
     bytes
-        A TFLite file with the signature ``step``: ``frames`` (1, stride, n_mfcc) float32 and the
+        A TFLite file with the signature ``step``: ``frames`` (1, stride, channels) float32 and the
         states to ``probabilities`` (1, labels) and the states after it.
     """
     network = Step(model)
@@ -152,17 +152,17 @@ def _convert(
     states: Shapes | None = None,
     adjust: Callable[[Any], None] | None = None,
 ) -> bytes:
-    """Trace ``run``, convert it, and make sure that a plain LiteRT can run what came out."""
+    """Trace ``run``, convert it, and refuse operations that a plain LiteRT does not have."""
 
     def spec(shapes: Shapes) -> dict[str, tf.TensorSpec]:
         return {n: tf.TensorSpec(s, tf.float32, name=n) for n, s in shapes.items()}
 
     archive = keras.export.ExportArchive()
-    archive.track(model)  # else its weights are lost on the way, silently
+    archive.track(model)  # otherwise the conversion loses the weights silently
     arguments = list(spec(inputs).values()) + ([spec(states)] if states else [])
     archive.add_endpoint(signature, run, input_signature=arguments)
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the converter calibrates with what it says is deprecated
+        warnings.simplefilter("ignore")  # the converter calls its own deprecated functions
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[signature])
         if adjust:
@@ -185,7 +185,7 @@ def operations(content: bytes) -> list[str]:
 
 
 def refuse_foreign_operations(content: bytes) -> None:
-    """Raise an ExportError where a graph holds what a plain LiteRT does not have."""
+    """Raise an ExportError where a graph holds operations that a plain LiteRT does not have."""
     foreign = [name for name in operations(content) if name in _FOREIGN or "FLEX" in name.upper()]
     if foreign:
         raise ExportError(
@@ -195,4 +195,4 @@ def refuse_foreign_operations(content: bytes) -> None:
 
 
 _FOREIGN = {"CUSTOM", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
-"""Operations of a framework, and variables, whose values are lost when an interpreter ends."""
+"""Custom operations, and variables, whose values are lost when an interpreter ends."""

@@ -1,4 +1,4 @@
-"""TFLite files as bytes: nothing twice, and the weights aligned as the schema demands."""
+"""TFLite files as bytes, without duplicate vectors and with the alignment of the schema."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import flatbuffers
 import numpy.typing as npt
 
 IDENTIFIER = b"TFL3"
-"""Of TFLite's flatbuffers, in ``schema.fbs``."""
+"""File identifier of TFLite's flatbuffers in ``schema.fbs``."""
 
 ALIGNMENT = 16
-"""Of a buffer's content in bytes, as ``schema.fbs`` demands (``force_align: 16``)."""
+"""Alignment (bytes) of a buffer's content in ``schema.fbs`` (``force_align: 16``)."""
 
 
 def pack(graph: Any) -> bytes:
-    """Return a graph of TFLite's object API (``ModelT``) as a file's content.
+    """Serialize a graph of TFLite's object API (``ModelT``).
 
-    The generated ``Pack`` alone writes the zero points of each quantized tensor, eight zeros a
-    channel, as often as there are tensors: a tenth of a small network. It also forgets the
-    alignment: weights come to lie at multiples of four bytes only, and a kernel may count on more.
+    The generated ``Pack`` writes the same zero points once for each quantized tensor: a tenth of
+    a small network. It also drops the alignment: weights would lie at multiples of four bytes,
+    and kernels may rely on 16.
     """
     builder = _Builder(1024)
     builder.Finish(graph.Pack(builder), file_identifier=IDENTIFIER)
@@ -38,5 +38,5 @@ class _Builder(flatbuffers.Builder):
         return self._written[key]
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
-        # Elements of one byte are the contents of buffers; what they stand for may be wider.
+        # Vectors of bytes are the contents of buffers, whose elements may be wider.
         return super().StartVector(elemSize, numElems, alignment if elemSize > 1 else ALIGNMENT)

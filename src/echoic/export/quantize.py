@@ -1,10 +1,10 @@
-"""Smaller graphs, the acoustic part only: the MFCC's decibels would not survive eight bits.
+"""Quantization of the acoustic part; the front end's decibels would not survive eight bits.
 
     float16        weights in half precision, arithmetic in float32
-    dynamic int8   weights in int8, activations quantized as they come; states stay float32
+    dynamic int8   weights in int8, activations quantized at run time; states stay float32
     integer int8   everything in int8, states included, with ranges from running streams
 
-Which way loses what was measured once, by benchmarks/quantization.py; docs/export.md has the table.
+benchmarks/quantization.py measures what each loses.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from echoic.files import quiet_stderr
 from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
 _ACOUSTIC = rf"^(?!.*({graphs.FRONT_END}|{graphs.WAVEFORM_STATE})).*$"
-"""Matches the names of all tensors but those of the front end."""
+"""Regular expression of the names of all tensors but those of the front end."""
 
 
 def float16(content: bytes) -> bytes:
-    """Half the size: weights of the acoustic part in half precision."""
+    """Store the weights of the acoustic part in half precision: half the size."""
     from litert_quantizer.algorithm_manager import AlgorithmName
 
     return _quantize(
@@ -43,26 +43,26 @@ def float16(content: bytes) -> bytes:
 
 
 def dynamic_int8(content: bytes) -> bytes:
-    """A third of the size: weights in int8, the acoustic part's activations as they come."""
+    """Store the weights of the acoustic part in int8: a third of the size."""
     return _quantize(content, lambda q, every: q.add_dynamic_config(_ACOUSTIC, every, 8))
 
 
 def integer_int8(model: keras.Model, streams: Sequence[npt.NDArray[np.float32]]) -> bytes:
-    """A graph for one step without its front end, in int8 throughout, as microcontrollers want it.
+    """Convert a network without its front end to one step in int8 throughout, for microcontrollers.
 
     Parameters
     ----------
     model
         A streamable network.
     streams
-        Coefficients of running streams, each (frames, n_mfcc): the ranges of all activations and
-        states are taken from them. Isolated clips would know only the beginnings of states.
+        Features of running streams, each (frames, channels), from which the ranges of all
+        activations and states are taken. Isolated clips would show only the beginnings of states.
 
     Returns
     -------
     bytes
-        As `graphs.core`, with int8 for float32. Every step of the streams is heard, so a state
-        going in has the range of the state that came out, and one scale does for both.
+        As `graphs.core`, with int8 for float32. Calibration runs every step of the streams, so a
+        state has the same range as input and as output, and one scale for both.
     """
     steps = list(_running(graphs.core(model), streams))
 
@@ -78,7 +78,7 @@ def integer_int8(model: keras.Model, streams: Sequence[npt.NDArray[np.float32]])
 def _running(
     content: bytes, streams: Sequence[npt.NDArray[np.float32]]
 ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
-    """Yield inputs of a graph for one step, states among them, as they are in running streams."""
+    """Yield the inputs of each step of running streams, the states included."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "core.tflite"
         path.write_bytes(content)
@@ -97,7 +97,7 @@ def _quantize(content: bytes, add: Callable[[Any, Any], None]) -> bytes:
 
     quantizer = Quantizer(content)
     add(quantizer, TFLOperationName.ALL_SUPPORTED)
-    # It reports sizes on stdout and its progress on stderr.
+    # The quantizer reports sizes on stdout and its progress on stderr.
     with (
         warnings.catch_warnings(),
         quiet_stderr(),

@@ -1,6 +1,6 @@
-"""Proof that a file answers like the network that it was made of, and what it costs to run.
+"""Verification: a file's parity with its network, its accuracy, and what it costs to run.
 
-Everything is measured on the files as they ship, through LiteRT on one thread.
+Everything is measured on the files as they ship, by LiteRT on one thread.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 Probabilities = npt.NDArray[np.float32]
 
 STREAM_MINUTES = 10
-"""Length of the stream on which an int8 file must still agree with the float one at its end."""
+"""Length of the stream at whose end an int8 file is compared with ``stream.tflite``."""
 
 
 @dataclass(frozen=True)
 class FileFigures:
-    """What was measured of one file; its accuracy is on whole clips, each from a blank state.
+    """Measurements of one file; its accuracy is on whole clips, each from zero states.
 
     Attributes
     ----------
     size
         Bytes.
     accuracy, difference
-        Fraction of the clips that are right, and that fraction less the Keras network's.
+        Accuracy, and its difference from the Keras network's.
     largest_difference
-        Of a probability from the Keras network's, over all clips.
+        Largest difference of a probability from the Keras network's, over all clips.
     agreement
-        Part of the clips whose best label is the Keras network's.
+        Fraction of the clips with the same top label as the Keras network's.
     late_agreement
-        Part of the last minute's steps of a stream of ten minutes, never reset, in which the best
-        label is that of ``stream.tflite``; None for files that do not stream.
+        Fraction of the steps in the last minute of a stream of ten minutes, never reset, with the
+        same top label as ``stream.tflite``; None for files that do not stream.
     seconds
-        Sound that one call takes (s).
+        Length of the sound that one call takes (s).
     median_latency, p99_latency
-        Of one call (s).
+        Time of one call (s).
     peak_memory
         Largest resident size (bytes) of a process that loads LiteRT and the file and runs it; None
-        where the system does not tell.
+        where the system does not report it.
     """
 
     size: int
@@ -66,11 +66,11 @@ class FileFigures:
 
     @property
     def real_time_factor(self) -> float:
-        """Time that a call takes over the sound that it takes: 0.01 is a hundredth of a core."""
+        """Time of a call over the length of its sound: 0.01 is a hundredth of a core."""
         return self.median_latency / self.seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, rounded to what the measurement can bear."""
+        """Return plain data, rounded to seven digits."""
         return {
             key: round(value, 7) if isinstance(value, float) else value
             for key, value in asdict(self).items()
@@ -80,22 +80,22 @@ class FileFigures:
 def keras_probabilities(
     model: keras.Model, config: FeatureConfig, waveforms: npt.NDArray[np.float32]
 ) -> Probabilities:
-    """SoftLabels of the Keras network on librosa's features, (clips, samples) to (clips, labels)."""
+    """Run the Keras network on librosa's features: (clips, samples) to (clips, labels)."""
     rows = []
     for start in range(0, len(waveforms), 64):
-        coefficients = features.mfcc(waveforms[start : start + 64], config)
-        logits = networks.answer(model(coefficients, training=False))
+        frames = features.compute(waveforms[start : start + 64], config)
+        logits = networks.clip_logits(model(frames, training=False))
         rows.append(keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
     return np.concatenate(rows)
 
 
-def answers(
-    graph: TFLiteModel, waveforms: npt.NDArray[np.float32], config: FeatureConfig
+def probabilities(
+    model: TFLiteModel, waveforms: npt.NDArray[np.float32], config: FeatureConfig
 ) -> Probabilities:
-    """SoftLabels of a file to clips, each from a blank state, (clips, samples) to (clips, labels)."""
-    if "waveform" in graph.inputs:
-        return np.stack([graph(waveform=w[None])["probabilities"][0] for w in waveforms])
-    step = StreamingRunner(graph)
+    """Run a file on clips, each from zero states: (clips, samples) to (clips, labels)."""
+    if "waveform" in model.inputs:
+        return np.stack([model(waveform=w[None])["probabilities"][0] for w in waveforms])
+    step = StreamingRunner(model)
     rows = []
     for waveform in waveforms:
         step.reset()
@@ -103,19 +103,19 @@ def answers(
     return np.stack(rows)
 
 
-def stream_answers(
-    graph: TFLiteModel, waveform: npt.NDArray[np.float32], config: FeatureConfig
+def stream_probabilities(
+    model: TFLiteModel, waveform: npt.NDArray[np.float32], config: FeatureConfig
 ) -> Probabilities:
-    """SoftLabels of a streaming file at every step of one long waveform, (steps, labels)."""
-    step = StreamingRunner(graph)
+    """Run a streaming file on one long waveform: (samples,) to (steps, labels)."""
+    step = StreamingRunner(model)
     return np.stack([step(x) for x in _steps(step, waveform, config)])
 
 
 def _steps(
     step: StreamingRunner, waveform: npt.NDArray[np.float32], config: FeatureConfig
 ) -> npt.NDArray[np.float32]:
-    """What the steps of a waveform take: samples, or librosa's coefficients."""
-    x = waveform if step.input == "samples" else features.mfcc(waveform, config)
+    """Cut a waveform, or librosa's features of it, into the inputs of the steps."""
+    x = waveform if step.input == "samples" else features.compute(waveform, config)
     n_steps = len(x) // step.shape[0]
     return x[: n_steps * step.shape[0]].reshape(n_steps, *step.shape)
 
@@ -138,23 +138,23 @@ def figures(
     waveforms, targets
         Clips (n, samples) and the indices of their labels (n,).
     expected
-        SoftLabels of the Keras network, (n, labels).
+        Probabilities of the Keras network, (n, labels).
     config
-        For files that take coefficients.
+        The features of the network.
     reference
-        SoftLabels of ``stream.tflite`` at every step of the clips, played one after another for
-        `STREAM_MINUTES`; None for a file that takes whole clips.
+        Probabilities of ``stream.tflite`` at every step of `long_stream`; None for a file that
+        takes whole clips.
     """
-    graph = TFLiteModel(path)
-    received = answers(graph, waveforms, config)
+    model = TFLiteModel(path)
+    received = probabilities(model, waveforms, config)
     right = (received.argmax(axis=1) == targets).mean()
     late = None
     if reference is not None:
         stream = long_stream(waveforms)
         minute = len(reference) // STREAM_MINUTES
-        best = stream_answers(graph, stream, config).argmax(axis=1)
+        best = stream_probabilities(model, stream, config).argmax(axis=1)
         late = float((best == reference.argmax(axis=1))[-minute:].mean())
-    seconds, median, p99 = latency(graph, config)
+    seconds, median, p99 = latency(model, config)
     return FileFigures(
         size=path.stat().st_size,
         accuracy=float(right),
@@ -170,23 +170,23 @@ def figures(
 
 
 def long_stream(waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Play clips one after another for `STREAM_MINUTES`, in a seeded order, again if need be."""
+    """Concatenate clips to `STREAM_MINUTES` in a seeded order, repeated where they are few."""
     n_clips = STREAM_MINUTES * 60 * 16_000 // waveforms.shape[1]
     order = np.random.default_rng(0).permutation(len(waveforms))
     return waveforms[np.resize(order, n_clips)].reshape(-1)
 
 
 def latency(
-    graph: TFLiteModel, config: FeatureConfig, *, calls: int = 400
+    model: TFLiteModel, config: FeatureConfig, *, calls: int = 400
 ) -> tuple[float, float, float]:
-    """Sound that one call takes (s), and the median and 99th percentile of its time (s)."""
+    """Measure one call: length of its sound (s), median and 99th percentile of its time (s)."""
     run: Callable[[npt.NDArray[np.float32]], object]
-    if "waveform" in graph.inputs:
-        shape = graph.inputs["waveform"].shape
+    if "waveform" in model.inputs:
+        shape = model.inputs["waveform"].shape
         seconds = shape[-1] / config.sample_rate
-        run = lambda x: graph(waveform=x)  # noqa: E731
+        run = lambda x: model(waveform=x)  # noqa: E731
     else:
-        step = StreamingRunner(graph)
+        step = StreamingRunner(model)
         shape, run = step.shape, step
         n_samples = shape[0] if step.input == "samples" else shape[0] * config.hop_length
         seconds = n_samples / config.sample_rate
@@ -209,7 +209,7 @@ inputs = {n: np.zeros(d["shape"], d["dtype"]) for n, d in runner.get_input_detai
 for _ in range(20):
     runner(**inputs)
 status = pathlib.Path("/proc/self/status")
-if status.exists():  # Linux counts what a process was before it became this one into its ru_maxrss
+if status.exists():  # on Linux, ru_maxrss includes the process before exec
     print(1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1]))
 else:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -217,9 +217,9 @@ else:
 
 
 def peak_memory(path: Path) -> int | None:
-    """Largest resident size (bytes) of a process that runs the file, and nothing of echoic."""
+    """Measure the largest resident size (bytes) of a process that runs the file without echoic."""
     if sys.platform == "win32":
-        return None  # there is no resource module to ask
+        return None  # Windows has no resource module
     done = subprocess.run(
         [sys.executable, "-c", _MEMORY, str(path)], capture_output=True, text=True, check=True
     )

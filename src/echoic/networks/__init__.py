@@ -1,23 +1,24 @@
-"""Networks: a table of layers, one step of each, and the MFCC as a layer."""
+"""Networks: a table of layers with their one-step forms, and the features as a layer.
 
-from echoic.networks.layers import (
-    LAYERS,
-    STREAMABLE,
-    WHISPER_FLOOR,
-    add_auxiliary_head,
-    answer,
-    build,
-    streamable,
-)
+layers.py      LAYERS, STEPS         the types of rows in a recipe's table
+pretrained.py  speech_embedding()    encoders that others have trained
+build.py       build()               from a table to a Keras model
+streaming.py   Step                  one step of a network, with explicit states
+frontend.py    MFCC                  the features inside a graph
+storage.py     load(), save()        model.keras
+"""
+
+from echoic.networks.build import add_auxiliary_head, build, clip_logits, streamable
+from echoic.networks.layers import LAYERS, STATELESS, STREAMABLE
 from echoic.networks.storage import load, save
 
 __all__ = [
     "LAYERS",
+    "STATELESS",
     "STREAMABLE",
-    "WHISPER_FLOOR",
     "add_auxiliary_head",
-    "answer",
     "build",
+    "clip_logits",
     "load",
     "save",
     "streamable",

@@ -1,4 +1,4 @@
-"""The MFCC inside a graph: `features.mfcc` as a Keras layer, so that an exported model eats sound.
+"""The front end inside a graph: `features.compute` as a Keras layer, so that a file takes sound.
 
 It takes librosa's filter bank, window and DCT and repeats librosa's arithmetic with `keras.ops`;
 the two agree within 1e-2 (float32, on coefficients that span hundreds).
@@ -19,12 +19,14 @@ from echoic.config import FeatureConfig
 
 @keras.saving.register_keras_serializable(package="echoic")
 class MFCC(keras.layers.Layer):
-    """Waveforms (batch, samples) to coefficients (batch, samples // hop_length, n_mfcc).
+    """Waveforms (batch, samples) to features (batch, samples // hop_length, channels).
+
+    The name is that of saved files; with ``n_mfcc = 0`` the layer gives log-mel without the DCT.
 
     Parameters
     ----------
     config
-        The same FeatureConfig that `features.mfcc` takes.
+        The FeatureConfig that `features.compute` takes.
 
     Raises
     ------
@@ -42,7 +44,8 @@ class MFCC(keras.layers.Layer):
         self.config = config
         self._window = features.window(config)  # (n_fft,)
         self._mel = features.mel_filters(config)  # (n_fft // 2 + 1, n_mels)
-        self._dct = features.cepstrum(np.eye(config.n_mels, dtype=np.float32), config)
+        identity = np.eye(config.n_mels, dtype=np.float32)
+        self._dct = features.cepstrum(identity, config) if config.n_mfcc else None
 
     def call(self, waveform: Any) -> Any:
         config = self.config
@@ -50,7 +53,7 @@ class MFCC(keras.layers.Layer):
         return self.frames(padded)
 
     def frames(self, padded: Any) -> Any:
-        """Coefficients of samples that already have their left context before them."""
+        """Compute features of samples that have their left context before them already."""
         config = self.config
         # (batch, frames, n_fft)
         framed = ops.extract_sequences(padded, config.n_fft, config.hop_length)
@@ -58,12 +61,14 @@ class MFCC(keras.layers.Layer):
         power = ops.square(real) + ops.square(imaginary)  # (batch, frames, n_fft // 2 + 1)
         mel = ops.matmul(power, self._mel)  # (batch, frames, n_mels)
         decibels = 10.0 / np.log(10.0) * ops.log(ops.maximum(mel, config.amin))
+        if self._dct is None:
+            return decibels
         return ops.matmul(decibels, self._dct)  # (batch, frames, n_mfcc)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, samples = input_shape
         frames = None if samples is None else self.config.n_frames(samples)
-        return batch, frames, self.config.n_mfcc
+        return batch, frames, self.config.channels
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "config": asdict(self.config)}

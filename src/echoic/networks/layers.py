@@ -1,34 +1,59 @@
-"""Networks: a stack of layers, read from a table, from coefficients to logits.
+"""The table of layers: the types of rows in ``ModelConfig.layers``, each with its one-step form.
 
-    mfcc (batch, frames, n_mfcc)
-      -> normalization with the statistics of the training set, fixed (of the one with which a
-         network began that began with another's weights)
-      -> the layers of ModelConfig.layers, in order
-      -> logits (batch, steps, labels)     a streamable network answers at every step
-         or (batch, labels)                a network that needs the whole clip answers once
-
-A streamable network is made of layers that each know one step, so that stepping through a clip
-equals running it whole. ``mean``, ``bidirectional`` and ``attention`` need the clip's end before
-they can begin: such a network is for clips, and for teaching.
+A layer is one function from (batch, steps, channels) to the same; its keyword arguments are the
+settings of a row. A layer streams where every Keras layer that it is made of has a one-step form:
+it is in `STATELESS`, or in `STEPS` with its states. `streaming.Step` walks a network by these two
+tables, so a new layer is one function and, where it looks back in a new way, one entry in `STEPS`.
+``mean``, ``bidirectional``, ``attention`` and the pretrained encoders need the whole clip.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
-import numpy.typing as npt
 from keras import layers, ops
 
-from echoic.config import ModelConfig
+from echoic.networks.pretrained import speech_embedding, whisper_encoder
 
 Tensor = Any
+States = dict[str, Tensor]
+Shapes = dict[str, tuple[int, ...]]
 
 
-# --- the layers: each takes and gives (batch, steps, channels) -----------------------------------
+class OneStep(NamedTuple):
+    """The one-step form of a Keras layer that looks back.
+
+    Attributes
+    ----------
+    states
+        The layer to the shape of each state by name, for a batch of one.
+    step
+        The layer, the next steps (1, steps, channels) and the states to the output for these
+        steps and the states after them. A state starts at zeros.
+    """
+
+    states: Callable[[Any], Shapes]
+    step: Callable[[Any, Tensor, States], tuple[Tensor, States]]
+
+
+STATELESS = (
+    layers.Activation,
+    layers.Add,
+    layers.BatchNormalization,
+    layers.Conv1D,
+    layers.Dense,
+    layers.DepthwiseConv1D,
+    layers.Dropout,
+    layers.Normalization,
+    layers.ReLU,
+)
+"""Keras layers whose output at a step depends on the input of that step alone."""
+
+
+# --- layers that stream --------------------------------------------------------------------------
 
 
 def conv(
@@ -41,10 +66,10 @@ def conv(
     separable: bool = False,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Causal convolution, BatchNorm, ReLU; the input is added where the shape allows it.
+    """Causal convolution, BatchNorm, ReLU; a residual connection where the shape allows it.
 
-    Step j sees the frames that end at ``(j + 1) * strides``: nothing waits for the future, and
-    the last frame of a clip is heard whatever the stride.
+    Step j sees the frames that end at ``(j + 1) * strides``: it never waits for the future, and
+    it includes the last frame of a clip whatever the stride.
     """
     if strides > kernel_size:
         raise ValueError(
@@ -66,8 +91,22 @@ def conv(
     return layers.Dropout(dropout, name=f"{name}_dropout")(y)
 
 
+def _padding_states(pad: layers.ZeroPadding1D) -> Shapes:
+    """The frames that the next kernel still sees; named after the convolution."""
+    before = pad.padding[0]
+    name = pad.name.removesuffix("_pad")
+    return {name: (1, before, pad.input.shape[-1])} if before else {}
+
+
+def _padding_step(pad: layers.ZeroPadding1D, x: Tensor, states: States) -> tuple[Tensor, States]:
+    for name, (_, before, _) in _padding_states(pad).items():
+        x = ops.concatenate([states[name], x], axis=1)
+        return x, {name: x[:, -before:]}
+    return x, {}
+
+
 def rnn(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
-    """Elman's network: the state is all the memory there is (Elman 1990)."""
+    """Simple recurrent network: its output is all its memory (Elman 1990)."""
     y = layers.SimpleRNN(units, return_sequences=True, name=name)(x)
     return layers.Dropout(dropout, name=f"{name}_dropout")(y)
 
@@ -84,14 +123,43 @@ def gru(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
     return layers.Dropout(dropout, name=f"{name}_dropout")(y)
 
 
+def _recurrent(*names: str) -> OneStep:
+    """One step of a recurrent layer whose cell has states of these names."""
+
+    def states(layer: Any) -> Shapes:
+        return {f"{layer.name}_{name}": (1, layer.units) for name in names}
+
+    def step(layer: Any, x: Tensor, before: States) -> tuple[Tensor, States]:
+        memory = [before[name] for name in states(layer)]
+        outputs = []
+        for i in range(x.shape[1]):
+            y, memory = layer.cell(x[:, i], memory, training=False)
+            outputs.append(y)
+        return ops.stack(outputs, axis=1), dict(zip(states(layer), memory, strict=True))
+
+    return OneStep(states, step)
+
+
 def dense(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> Tensor:
     """One fully connected layer with ReLU, the same at every step."""
     y = layers.Dense(units, activation="relu", name=name)(x)
     return layers.Dropout(dropout, name=f"{name}_dropout")(y)
 
 
+STEPS: Mapping[type[keras.layers.Layer], OneStep] = {
+    layers.ZeroPadding1D: OneStep(_padding_states, _padding_step),
+    layers.SimpleRNN: _recurrent("h"),
+    layers.GRU: _recurrent("h"),
+    layers.LSTM: _recurrent("h", "c"),
+}
+"""Keras layers that look back, each with its one-step form."""
+
+
+# --- layers that need the whole clip -------------------------------------------------------------
+
+
 def mean(x: Tensor, name: str) -> Tensor:
-    """Mean over the steps: what is left is a bag of frames, without their order."""
+    """Mean over the steps: a bag of frames, whose order is lost."""
     return layers.GlobalAveragePooling1D(name=name)(x)
 
 
@@ -101,97 +169,8 @@ def bidirectional(x: Tensor, name: str, *, units: int, dropout: float = 0.0) -> 
     return layers.Dropout(dropout, name=f"{name}_dropout")(y)
 
 
-EMBEDDING = (
-    # filters, kernels and the pool after them: each (time, bands)
-    (24, ((3, 3), (1, 3), (3, 1)), (2, 2)),
-    (48, ((1, 3), (3, 1), (1, 3), (3, 1)), (1, 2)),
-    (72, ((1, 3), (3, 1), (1, 3), (3, 1)), (2, 2)),
-    (96, ((1, 3), (3, 1), (1, 3), (3, 1)), (1, 2)),
-    (96, ((1, 3), (3, 1), (1, 3), (3, 1)), (2, 2)),
-)
-"""Convolutions of `speech_embedding`."""
-
-
-def speech_embedding(x: Tensor, name: str) -> Tensor:
-    """Convolutions of Google's speech embedding (Lin et al. 2020), which see 76 frames at once.
-
-    Takes spectrograms of 32 bands in bels, (batch, frames, 32); gives 96 channels, one step for
-    each 8 frames. Beyond the clip's ends each band goes on at its lowest.
-    """
-    if x.shape[-1] != 32:
-        raise ValueError(f"Expected 32 channels before {name}, received {x.shape[-1]}.")
-    quiet = ops.min(x, axis=1, keepdims=True)
-    x = layers.Concatenate(axis=1, name=f"{name}_pad")([*[quiet] * 22, x, *[quiet] * 10])
-    x = layers.Reshape((-1, 32, 1), name=f"{name}_image")(x)
-    number = 0
-    for filters, kernels, pool in EMBEDDING:
-        for kernel in kernels:
-            number += 1
-            if kernel[1] > 1:
-                x = layers.ZeroPadding2D((0, 1), name=f"{name}_pad_{number}")(x)
-            x = layers.Conv2D(filters, kernel, name=f"{name}_conv_{number}")(x)
-            x = ops.maximum(ops.leaky_relu(x, 0.2), -0.4)
-        x = layers.MaxPooling2D(pool)(x)
-    x = layers.Conv2D(96, (3, 1), use_bias=False, name=f"{name}_conv_{number + 1}")(x)
-    return layers.Reshape((-1, 96), name=name)(x)
-
-
-def whisper_encoder(
-    x: Tensor, name: str, *, units: int, heads: int, blocks: int, dropout: float = 0.0
-) -> Tensor:
-    """Encoder of Whisper (Radford et al. 2022): two convolutions, then ``blocks`` of a transformer.
-
-    Takes spectrograms of 80 bands, (batch, frames, 80), in bels above `WHISPER_FLOOR`; gives
-    ``units`` channels, one step for each two frames. ``dropout`` is that of each branch.
-    """
-    if x.shape[-1] != 80:
-        raise ValueError(f"Expected 80 channels before {name}, received {x.shape[-1]}.")
-    loudest = ops.max(x, axis=(1, 2), keepdims=True)
-    x = (ops.maximum(x, loudest - 8) + WHISPER_FLOOR + 4) / 4
-    for number, strides in enumerate((1, 2), start=1):
-        x = layers.ZeroPadding1D(1, name=f"{name}_pad_{number}")(x)
-        x = layers.Conv1D(units, 3, strides, activation="gelu", name=f"{name}_conv_{number}")(x)
-    x = PositionalEncoding(name=f"{name}_positions")(x)
-
-    def normalized(x: Tensor, label: str) -> Tensor:
-        return layers.LayerNormalization(epsilon=1e-5, name=f"{name}_{label}")(x)
-
-    for number in range(1, blocks + 1):
-        attend = layers.MultiHeadAttention(heads, units // heads, name=f"{name}_attention_{number}")
-        y = normalized(x, f"attention_norm_{number}")
-        x += layers.Dropout(dropout)(attend(y, y))
-        y = normalized(x, f"mlp_norm_{number}")
-        y = layers.Dense(4 * units, activation="gelu", name=f"{name}_expand_{number}")(y)
-        y = layers.Dense(units, name=f"{name}_project_{number}")(y)
-        x += layers.Dropout(dropout)(y)
-    return normalized(x, "norm")
-
-
-WHISPER_FLOOR = -12.0
-"""What `whisper_encoder` takes for nothing (bels): what comes before it gives no less than 0."""
-
-
-@keras.saving.register_keras_serializable(package="echoic")
-class PositionalEncoding(keras.layers.Layer):
-    """Tells each step its position: sines and cosines are added to it (Vaswani et al. 2017).
-
-    (batch, steps, channels) to the same; half of the channels get sines of wavelengths from 2 pi
-    to 20,000 pi steps, the others cosines of the same.
-    """
-
-    def call(self, x: Tensor) -> Tensor:
-        half = x.shape[-1] // 2
-        rates = np.exp(-np.log(10_000) / (half - 1) * np.arange(half)).astype("float32")
-        positions = ops.cast(ops.arange(ops.shape(x)[1]), "float32")
-        angles = positions[:, None] * rates
-        return x + ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
-
-
 def attention(x: Tensor, name: str, *, heads: int, key_dim: int, dropout: float = 0.0) -> Tensor:
-    """Multi-head attention over the steps, asked by the middle one (Rybakov et al. 2020)."""
+    """Multi-head attention over the steps; the middle step is the query (Rybakov et al. 2020)."""
     middle = MiddleStep(name=f"{name}_middle")(x)
     query = layers.Dense(x.shape[-1], name=f"{name}_query")(middle)  # (batch, 1, channels)
     y = layers.MultiHeadAttention(heads, key_dim, name=name)(query, x)
@@ -211,6 +190,8 @@ class MiddleStep(keras.layers.Layer):
         return input_shape[0], 1, input_shape[2]
 
 
+# --- the table -----------------------------------------------------------------------------------
+
 STREAMABLE: dict[str, Callable[..., Tensor]] = {
     "conv": conv,
     "rnn": rnn,
@@ -218,7 +199,7 @@ STREAMABLE: dict[str, Callable[..., Tensor]] = {
     "gru": gru,
     "dense": dense,
 }
-"""Layers that know one step."""
+"""Types of rows that stream."""
 
 LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
     "mean": mean,
@@ -231,6 +212,7 @@ LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
 
 
 def check_row(number: int, row: dict[str, Any]) -> None:
+    """Raise a ValueError where a row of the table does not fit the signature of its layer."""
     kind = row.get("type")
     if kind not in LAYERS:
         raise ValueError(
@@ -247,65 +229,3 @@ def check_row(number: int, row: dict[str, Any]) -> None:
         )
     if missing := required - row.keys():
         raise ValueError(f"Layer {number} ({kind}) needs {', '.join(sorted(missing))}.")
-
-
-# --- the network -------------------------------------------------------------------------------
-
-
-def build(
-    config: ModelConfig,
-    *,
-    n_mfcc: int,
-    n_labels: int,
-    mean: npt.ArrayLike,
-    variance: npt.ArrayLike,
-) -> keras.Model:
-    """Build a network with fresh weights.
-
-    Parameters
-    ----------
-    config
-        The table of layers.
-    n_mfcc, n_labels
-        Channels in, channels out.
-    mean, variance
-        Of each coefficient over a training set, shape (n_mfcc,); they become part of the model.
-
-    Returns
-    -------
-    keras.Model
-        (batch, frames, n_mfcc) to logits: (batch, frames // stride, n_labels) where the
-        network is streamable; (batch, n_labels) after ``mean`` or ``attention``.
-    """
-    x = inputs = keras.Input((None, n_mfcc), name="mfcc")
-    x = layers.Normalization(
-        mean=np.asarray(mean, "float64").tolist(),
-        variance=np.asarray(variance, "float64").tolist(),
-        name="normalization",
-    )(x)
-    for number, row in enumerate(config.layers, start=1):
-        settings = {key: value for key, value in row.items() if key != "type"}
-        x = LAYERS[row["type"]](x, f"{row['type']}_{number}", **settings)
-    logits = layers.Dense(n_labels, name="logits")(x)
-    return keras.Model(inputs, logits, name="echoic")
-
-
-def streamable(model: keras.Model) -> bool:
-    """Whether a network answers at every step, as those whose layers each know one step do."""
-    return len(model.output.shape) == 3
-
-
-def add_auxiliary_head(model: keras.Model, n_words: int) -> keras.Model:
-    """The same network, weights shared, with ``n_words`` more logits after its own.
-
-    They name words that the labels do not tell apart; training uses them, what ships has none.
-    """
-    if not n_words:
-        return model
-    words = layers.Dense(n_words, name="words")(model.layers[-1].input)
-    return keras.Model(model.input, layers.Concatenate()([model.output, words]), name="learner")
-
-
-def answer(logits: Tensor) -> Tensor:
-    """Return a clip's own logits, (batch, labels): those of the last step, where there are many."""
-    return logits[:, -1] if len(logits.shape) == 3 else logits

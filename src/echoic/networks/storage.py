@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from echoic.networks import frontend, layers  # noqa: F401 (they register their layers)
+from echoic.networks import frontend, layers, pretrained  # noqa: F401 (they register layers)
 from echoic.runtime.bundle import Bundle
 
 FILE = "model.keras"
@@ -35,12 +35,12 @@ def load(model: Bundle | str | Path) -> keras.Model:
 
 
 def save(model: Any, path: Path) -> None:
-    """Save the network alone: what has been compiled is saved with its optimizer, thrice as big."""
+    """Save a network without its optimizer, which would make the file three times as large."""
     bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
     whole = path.with_name(f".whole-{path.name}")
     bare.save(whole)
-    # Keras stores its parts as they are; a seventh of them is air.
+    # Keras stores its parts uncompressed; compression saves a seventh.
     with (
         zipfile.ZipFile(whole) as parts,
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed,

@@ -147,7 +147,7 @@ class Batcher:
             rng=rng,
         )
         return Prepared(
-            features.cepstrum(log_mels, config).reshape(len(played), -1, config.n_mfcc),
+            features.from_log_mel(log_mels, config).reshape(len(played), -1, config.channels),
             answers.reshape(len(played), self.clips_per_sequence, -1),
             tuple(
                 teacher_features(theirs, waveforms, log_mels, config) for theirs in self.taught_by
@@ -163,7 +163,7 @@ class Batcher:
             (examples, frames, n_mfcc) and (examples, 1, labels + words); no word is named.
         """
         blocks = [
-            features.mfcc(examples.waveforms[i : i + BLOCK], self.features)
+            features.compute(examples.waveforms[i : i + BLOCK], self.features)
             for i in range(0, len(examples), BLOCK)
         ]
         nothing = np.full(len(examples), -1)
@@ -246,7 +246,7 @@ def features_alone(theirs: FeatureConfig, waveforms: Array) -> Array:
 
 def _normalized_cepstrum(log_mels: Array, config: FeatureConfig) -> Array:
     loud = np.maximum(normalize_level(log_mels), np.float32(config.floor_db))
-    return features.cepstrum(loud, config)
+    return features.from_log_mel(loud, config)
 
 
 def normalize_level(log_mels: Array) -> Array:

@@ -276,11 +276,11 @@ def _teacher(
     adjustment = np.array(bundle.training.logit_adjustment or 0.0, np.float32)
     # What is compiled here, for batches of this shape, is only called beside the training.
     frames = bundle.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
-    shape = (recipe.training.batch_size, frames, bundle.features.n_mfcc)
+    shape = (recipe.training.batch_size, frames, bundle.features.channels)
     network.predict_on_batch(np.zeros(shape, dtype=np.float32))
 
     def probabilities(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        logits = networks.answer(np.asarray(network.predict_on_batch(coefficients)))
+        logits = networks.clip_logits(np.asarray(network.predict_on_batch(coefficients)))
         return np.asarray(softmax(logits + adjustment, axis=-1))
 
     return probabilities

@@ -104,7 +104,7 @@ class DataLoader:
         """Mean and variance of each coefficient, (n_mfcc,), as training will hear them."""
         frames = [
             self.maker.batch(indices, 0, number).coefficients.reshape(
-                -1, self.recipe.features.n_mfcc
+                -1, self.recipe.features.channels
             )
             for number, indices in enumerate(self.epoch(0)[:batches])
         ]

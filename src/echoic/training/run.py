@@ -99,7 +99,7 @@ def calibrate(model: keras.Model, coefficients: Any, answers: Any) -> float:
         The temperature.
     """
     logits = model.predict(coefficients, batch_size=128, verbose=0)
-    logits = np.asarray(networks.answer(logits), dtype=np.float64)
+    logits = np.asarray(networks.clip_logits(logits), dtype=np.float64)
     targets = answers[:, 0, : logits.shape[1]]
 
     def loss(log_temperature: float) -> float:
@@ -440,7 +440,7 @@ def train(
     mean, variance = _statistics(feed, beginning, work / "statistics.json")
     model = networks.build(
         recipe.model,
-        n_mfcc=recipe.features.n_mfcc,
+        channels=recipe.features.channels,
         n_labels=len(split.labels),
         mean=mean,
         variance=variance,
@@ -638,7 +638,7 @@ def _normalization(
     for layer in beginning.layers if beginning else ():
         if layer.name == "normalization":
             mean, variance = (np.array(layer.get_config()[key]) for key in ("mean", "variance"))
-            if mean.shape == (feed.recipe.features.n_mfcc,):
+            if mean.shape == (feed.recipe.features.channels,):
                 return mean, variance
     return None
 
