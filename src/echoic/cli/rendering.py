@@ -235,26 +235,26 @@ def show_streams(name: str, result: StreamEvaluation) -> None:
 def show_files(bundle: Bundle) -> None:
     from rich.table import Table
 
-    files = bundle.files
+    if (files := bundle.files) is None:
+        return
     console = make_console()
     console.print(
-        f"[bold]{bundle.name}[/] in {bundle.path}, measured on {files['n']:,} clips "
-        f"({files['protocol']})"
+        f"[bold]{bundle.name}[/] in {bundle.path}, measured on {files.n:,} clips ({files.protocol})"
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("file", no_wrap=True)
     for column in ("size", "accuracy", "points", "10 min", "call", "p99", "memory"):
         table.add_column(column, justify="right", no_wrap=True)
-    for name, row in files["measured"].items():
+    for name, row in files.measured.items():
         table.add_row(
             name,
-            f"{row['size'] / 1e3:,.0f} kB",
-            f"{row['accuracy']:.2%}",
-            f"{100 * row['difference']:+.2f}",
-            _percent(row["late_agreement"]),
-            f"{1e6 * row['median_latency']:,.0f} us",
-            f"{1e6 * row['p99_latency']:,.0f} us",
-            "–" if row["peak_memory"] is None else f"{row['peak_memory'] / 1e6:.0f} MB",
+            f"{row.size / 1e3:,.0f} kB",
+            f"{row.accuracy:.2%}",
+            f"{100 * row.difference:+.2f}",
+            _percent(row.late_agreement),
+            f"{1e6 * row.median_latency:,.0f} us",
+            f"{1e6 * row.p99_latency:,.0f} us",
+            "–" if row.peak_memory is None else f"{row.peak_memory / 1e6:.0f} MB",
         )
     console.print(table)
     console.print(

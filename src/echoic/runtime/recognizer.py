@@ -395,12 +395,12 @@ class StreamingRecognizer:
         if self._hidden is None:
             return None
         cell = f"{self._hidden.removesuffix('_h')}_c"
-        step = StreamingRunner(self._step.graph)
+        step = StreamingRunner(self._step.model)
         name = cell if cell in step.states else self._hidden
         silence = np.zeros(step.shape, np.float32)
         for _ in range(SETTLE_STEPS):
             step(silence)
-        settled, tensor = step.states, step.graph.inputs[name]
+        settled, tensor = step.states, step.model.inputs[name]
         rest = tensor.dequantize(settled[name])
         differences = []
         for unit in range(rest.shape[-1]):
@@ -427,7 +427,7 @@ class StreamingRecognizer:
         probabilities = self._step(step)
         state = None
         if self._hidden is not None:
-            tensor = self._step.graph.outputs[self._hidden]
+            tensor = self._step.model.outputs[self._hidden]
             state = tensor.dequantize(self._step.states[self._hidden])[0]
         time = self._start + self._steps * self.step_seconds
         return Posterior(time, probabilities, state)
