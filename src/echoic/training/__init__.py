@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from echoic.training.run import train, write_soft_labels
     from echoic.training.soft_labels import SoftLabels
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+__getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submodules=[
         "allocator",
@@ -64,3 +64,27 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "soft_labels": ["SoftLabels"],
     },
 )
+
+__all__ = [
+    "Batch",
+    "Batcher",
+    "Checkpoints",
+    "DataLoader",
+    "Ensemble",
+    "InputsAndTargets",
+    "Progress",
+    "Schedule",
+    "SoftLabels",
+    "adjust_logits",
+    "available_teachers",
+    "cache_teacher",
+    "calibrate",
+    "clip_accuracy",
+    "clip_loss",
+    "compile_model",
+    "keep_memory",
+    "load_teachers",
+    "train",
+    "usual_workers",
+    "write_soft_labels",
+]

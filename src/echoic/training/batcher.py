@@ -63,12 +63,10 @@ class Batch(NamedTuple):
     targets: Array
     teacher_inputs: tuple[Array, ...] = ()
 
-    def __getitem__(self, rows: Any) -> Any:
-        """Return some of the rows, for a slice; a field, for an integer."""
-        if not isinstance(rows, slice):
-            return super().__getitem__(rows)
+    def rows(self, which: slice) -> Batch:
+        """Return some of the rows."""
         clips = self.targets.shape[1]
-        start, stop, _ = rows.indices(len(self.features))
+        start, stop, _ = which.indices(len(self.features))
         return Batch(
             self.features[start:stop],
             self.targets[start:stop],
@@ -189,9 +187,7 @@ class Batcher:
         targets = self.targets(examples.targets, no_words, smoothing=0.0)
         return np.concatenate(blocks), targets[:, None]
 
-    def targets(
-        self, labels: Indices, words: Indices, *, smoothing: float | None = None
-    ) -> Array:
+    def targets(self, labels: Indices, words: Indices, *, smoothing: float | None = None) -> Array:
         """Return one-hot label and one-hot word side by side, (n, labels + words), each smoothed.
 
         A word of -1 sets none.

@@ -131,7 +131,8 @@ class DataLoader:
         def block(number: int) -> Batch:
             return self.batcher.block(self._block_indices(drawn, number), epoch, number)
 
-        return self.teach(Batch.concatenate([block(n)[r] for n, r in self._blocks(start, stop)]))
+        parts = [block(number).rows(rows) for number, rows in self._blocks(start, stop)]
+        return self.teach(Batch.concatenate(parts))
 
     def teach(self, batch: Batch) -> InputsAndTargets:
         """Mix the teacher's soft labels into the targets of a batch."""
@@ -150,11 +151,12 @@ class DataLoader:
         """Return mean and variance of each channel, (channels,), over the first batches."""
         drawn = self.draw(0)
         stop = min(batches, self.steps_per_epoch) * self.batch_rows
-        frames = [
-            self.batcher.block(self._block_indices(drawn, number), 0, number)[rows].features
+        blocks = [
+            self.batcher.block(self._block_indices(drawn, number), 0, number).rows(rows)
             for number, rows in self._blocks(0, stop)
         ]
-        stacked = np.concatenate([x.reshape(-1, x.shape[-1]) for x in frames]).astype(np.float64)
+        frames = [block.features.reshape(-1, block.features.shape[-1]) for block in blocks]
+        stacked = np.concatenate(frames).astype(np.float64)
         return stacked.mean(axis=0), stacked.var(axis=0)
 
     def priors(self) -> npt.NDArray[np.float64]:
@@ -230,7 +232,7 @@ class DataLoader:
                 yield [(futures[n], rows) for n, rows in blocks]
 
     def _assemble(self, parts: list[tuple[Future[Batch], slice]]) -> InputsAndTargets:
-        return self.teach(Batch.concatenate([future.result()[rows] for future, rows in parts]))
+        return self.teach(Batch.concatenate([future.result().rows(rows) for future, rows in parts]))
 
     def _blocks(self, start: int, stop: int) -> list[tuple[int, slice]]:
         """Return the blocks that hold the rows from start to stop, with these rows in each."""

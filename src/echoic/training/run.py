@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from echoic import evaluation, export, networks, plots, reports
-from echoic.config import Recipe, TrainingConfig
+from echoic.config import Recipe
 from echoic.data import Dataset, Split
 from echoic.files import atomic
 from echoic.labels import SILENCE, UNKNOWN
@@ -104,6 +104,8 @@ def train(
     begin = {**recipe.to_dict(), "inputs": {**inputs.names, "files_sha256": dataset.fingerprint}}
     folder = RunFolder(out)
     folder.check(begin, resume=resume, overwrite=overwrite)
+    if recipe.training.deterministic:
+        _make_deterministic()
 
     logger.info("Reading %s", data)
     split, validation = dataset.load("training"), dataset.load("validation")
@@ -123,27 +125,17 @@ def train(
     _fit(learner, loader, held_out, checkpoints, first_epoch=done, on_progress=on_progress)
     checkpoints.load_best()
 
-    temperature = calibration.calibrate(model, *held_out) if recipe.training.calibrate else None
-    adjustment = (
-        calibration.adjust_logits(model, loader.priors())
-        if recipe.training.logit_adjustment
-        else None
-    )
+    temperature, adjustment = _adjust(model, loader, held_out)
     record = bundles.TrainingRecord(
         data=data_name or Path(data).resolve().name,
         command=command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
         counts={"training": split.counts, "validation": validation.counts},
         damaged=len(split.damaged) + len(validation.damaged),
         files_sha256=dataset.fingerprint,
-        extra_data=tuple(inputs.names["extra_data"]),
-        teachers=tuple(inputs.names["teachers"]),
-        initial_weights=inputs.names["initial_weights"],
-        pretrained_sources=tuple(
-            distillation.pretrained_sources(inputs.teachers, initial_weights)
-        ),
+        **inputs.record,
         parameters=model.count_params(),
-        temperature=None if temperature is None else round(temperature, 4),
-        logit_adjustment=None if adjustment is None else tuple(adjustment.tolist()),
+        temperature=temperature,
+        logit_adjustment=adjustment,
         best_epoch=int(checkpoints.best["epoch"]),
         seed=recipe.training.seed,
         backend=keras.backend.backend(),
@@ -214,11 +206,17 @@ def write_soft_labels(
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What a run learns from besides its data set, and the names by which its folder records it."""
+    """What a run learns from besides its data set, and the names of it."""
 
     extra_data: Sequence[str | Path]
     teachers: list[distillation.Model]
     names: dict[str, Any]
+    pretrained_sources: list[str]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The names as `TrainingRecord` has them."""
+        return {**self.names, "pretrained_sources": self.pretrained_sources}
 
 
 def _find_inputs(
@@ -243,7 +241,8 @@ def _find_inputs(
             weights.find_initial_weights(initial_weights).name if initial_weights else None
         ),
     }
-    return _Inputs(extra_data, found, names)
+    sources = distillation.pretrained_sources(found, initial_weights)
+    return _Inputs(extra_data, found, names, sources)
 
 
 def _available_extra_data(data: str | Path, recipe: Recipe) -> list[Path]:
@@ -284,7 +283,7 @@ def _make_networks(
     recipe: Recipe, loader: DataLoader, initial: keras.Model | None, folder: Path
 ) -> tuple[keras.Model, keras.Model]:
     """Build the network, and the same with an auxiliary head, compiled for training."""
-    _set_seed(recipe.training)
+    keras.utils.set_random_seed(recipe.training.seed)
     mean, variance = weights.normalization(loader, initial, folder / "statistics.json")
     n_labels = len(loader.split.labels)
     model = networks.build(
@@ -301,12 +300,25 @@ def _make_networks(
     return model, learner
 
 
-def _set_seed(config: TrainingConfig) -> None:
-    keras.utils.set_random_seed(config.seed)
-    if config.deterministic and keras.backend.backend() == "tensorflow":
+def _make_deterministic() -> None:
+    """Ask the backend for operations that give the same bits every time."""
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        keras.utils.set_random_seed(0)  # TensorFlow demands one; the run sets its own
         tf.config.experimental.enable_op_determinism()
+
+
+def _adjust(
+    model: keras.Model, loader: DataLoader, held_out: InputsAndTargets
+) -> tuple[float | None, tuple[float, ...] | None]:
+    """Fold temperature and priors into the network, as the recipe says; return both."""
+    temperature = adjustment = None
+    if loader.recipe.training.calibrate:
+        temperature = round(calibration.calibrate(model, *held_out), 4)
+    if loader.recipe.training.logit_adjustment:
+        adjustment = tuple(calibration.adjust_logits(model, loader.priors()).tolist())
+    return temperature, adjustment
 
 
 def _fit(
