@@ -1,4 +1,4 @@
-"""The packages of the extra `train`: imported by the verbs that need them, named if missing."""
+"""The packages of the extra `train`, imported by the verbs that need them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,3 @@ def import_tensorflow() -> None:
     with quiet_stderr():
         import keras  # noqa: F401
         import tensorflow as tf  # noqa: F401 (whatever the backend, it writes TFLite)
-
-
-def missing(verb: str | None, error: ModuleNotFoundError) -> str:
-    """Say in one line what to install for a verb."""
-    package = str(error.name).partition(".")[0]
-    return (
-        f"Expected the package {package} for `echoic {verb}`, received none. "
-        "Install the extra: pip install 'echoic[train]'"
-    )
