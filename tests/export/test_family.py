@@ -322,7 +322,7 @@ def test_a_foreign_file_is_an_error(tiny_copy):
 def test_files_of_two_models_do_not_mix(tiny_copy, root):
     shutil.copy(root / "models" / "gru-12" / "clip.tflite", tiny_copy / "clip.tflite")
     with pytest.raises(ValueError, match="does not answer as it did"):
-        Recognizer(Bundle.load(tiny_copy))
+        Bundle.load(tiny_copy).tflite("clip")
 
 
 def test_a_folder_that_holds_another_model_is_not_overwritten(tiny_model, sample, tmp_path, root):

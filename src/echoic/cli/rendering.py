@@ -44,11 +44,8 @@ def prediction_row(path: Path, prediction: Prediction) -> dict[str, Any]:
 def show_predictions(path: Path, predictions: list[Prediction]) -> None:
     from rich.markup import escape
 
-    from echoic.labels import SILENCE
-    from echoic.runtime.recognizer import merge
-
     console = make_console()
-    if len(predictions) == 1:
+    if len(predictions) == 1 and predictions[0].start == 0:
         (p,) = predictions
         others = ", ".join(f"{escape(x)} {y:.0%}" for x, y in p.top[1:] if y >= 0.005)
         console.print(
@@ -57,16 +54,15 @@ def show_predictions(path: Path, predictions: list[Prediction]) -> None:
             soft_wrap=True,
         )
         return
-    console.print(f"{escape(str(path))}  [dim]{predictions[-1].end:.1f} s[/]", soft_wrap=True)
-    words = [p for p in merge(predictions) if p.label != SILENCE]
-    for p in words:
+    console.print(escape(str(path)), soft_wrap=True)
+    for p in predictions:
         bar = "█" * round(20 * p.confidence)
         console.print(
             f"  {(p.start + p.end) / 2:6.1f} s  [bold]{escape(p.label):<10}[/] "
             f"{p.confidence:4.0%} [green]{bar}[/]"
         )
-    if not words:
-        console.print("  [dim]no word; --json lists what each window heard[/]")
+    if not predictions:
+        console.print("  [dim]no word; --windows lists what each window was heard as[/]")
 
 
 def show_devices(found: list[Device], *, as_json: bool) -> None:
