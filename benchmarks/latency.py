@@ -43,7 +43,7 @@ def echoic_stream(graph: str) -> Run:
 
     import echoic
 
-    stream = echoic.Recognizer.load().stream(graph=graph)
+    stream = echoic.Recognizer.load().stream(file=graph)
     return lambda block: stream.process(np.frombuffer(block, np.int16))
 
 

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -256,7 +256,7 @@ class TestAsWaveform:
 
     @pytest.mark.parametrize("rate", [0, -16_000])
     def test_refuses_a_rate_that_is_none(self, rate):
-        with pytest.raises(AudioError, match=f"sample rate above 0 Hz, received {rate}"):
+        with pytest.raises(AudioError, match=f"sample rates above 0 Hz, received {rate}"):
             audio.as_waveform(tone(), sample_rate=rate)
 
     def test_is_a_value_error(self):
@@ -283,6 +283,58 @@ class TestResample:
     def test_gives_back_what_has_the_rate(self):
         waveform = tone()
         assert audio.resample(waveform, RATE, RATE) is waveform
+
+
+class TestResampler:
+    """A stream is the file: 8, 22.05, 44.1, 48 and 96 kHz in random blocks."""
+
+    TOLERANCE = 1e-6
+
+    @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])
+    @given(cuts=st.lists(st.integers(0, 192_000), max_size=30))
+    @settings(max_examples=15)
+    def test_a_stream_in_any_blocks_is_the_whole_resampled_at_once(self, rate, cuts):
+        noise = np.random.default_rng(0).normal(0, 0.1, 2 * rate).astype(np.float32)
+        stream = audio.Resampler(rate)
+        blocks = np.split(noise, sorted(min(cut, len(noise)) for cut in cuts))
+        heard, given, longest = [], 0, 0.0
+        for block in blocks:
+            given += len(block)
+            heard.append(stream.process(block))
+            longest = max(longest, given / rate - sum(map(len, heard)) / RATE)
+        heard.append(stream.flush())
+        whole = audio.resample(noise, rate, RATE)
+        assert len(whole) == 2 * RATE
+        np.testing.assert_allclose(np.concatenate(heard), whole, atol=self.TOLERANCE)
+        assert longest <= stream.delay + 1 / RATE
+
+    @pytest.mark.parametrize(
+        ("rate", "delay"),
+        [(8_000, 0.12), (22_050, 0.041), (44_100, 0.041), (48_000, 0.04), (96_000, 0.08)],
+    )
+    def test_says_how_long_it_holds_sound_back(self, rate, delay):
+        assert 0.5 * delay < audio.Resampler(rate).delay < delay
+
+    def test_keeps_what_fricatives_need(self):
+        high = audio.resample(tone(7_000, rate=48_000), 48_000, RATE)
+        level = np.sqrt(2 * np.mean(high[800:-800] ** 2))
+        assert 20 * np.log10(level / 0.5) > -0.5
+
+    def test_after_a_flush_or_a_reset_it_is_another_stream(self):
+        noise = np.random.default_rng(0).normal(0, 0.1, 4_800).astype(np.float32)
+        stream = audio.Resampler(48_000)
+        first = np.concatenate([stream.process(noise), stream.flush()])
+        stream.process(noise)
+        stream.reset()
+        again = np.concatenate([stream.process(noise), stream.flush()])
+        np.testing.assert_array_equal(again, first)
+
+    def test_passes_through_what_has_the_rate(self):
+        stream = audio.Resampler(RATE)
+        block = tone()
+        assert stream.process(block) is block
+        assert len(stream.flush()) == 0
+        assert stream.delay == 0
 
 
 class TestFitLength:

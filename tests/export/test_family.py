@@ -207,7 +207,7 @@ def test_the_core_runs_on_a_microcontroller_runtime(family, sample):
     outputs = output_order(path)
     waveform = audio.read(sample / "stream.wav")[: 3 * 16_000]
     coefficients = features.compute(waveform, family.features)
-    frames = lite.graph.inputs["frames"]
+    frames = lite.model.inputs["frames"]
     states = dict(lite.states)
     for x in coefficients.reshape(-1, *lite.shape):
         given = {"frames": frames.quantize(x[None]), **states}
@@ -215,7 +215,7 @@ def test_the_core_runs_on_a_microcontroller_runtime(family, sample):
             micro.set_input(given[name], index)
         micro.invoke()
         received = {name: micro.get_output(index) for index, name in enumerate(outputs)}
-        expected = lite.graph(**given)
+        expected = lite.model(**given)
         states = {n: v for n, v in expected.items() if n != "probabilities"}
         for name, value in expected.items():
             difference = received[name].astype(int) - value.astype(int)
@@ -322,7 +322,7 @@ def test_a_foreign_file_is_an_error(tiny_copy):
 def test_files_of_two_models_do_not_mix(tiny_copy, root):
     shutil.copy(root / "models" / "gru-12" / "clip.tflite", tiny_copy / "clip.tflite")
     with pytest.raises(ValueError, match="does not answer as it did"):
-        Recognizer(Bundle.load(tiny_copy))
+        Bundle.load(tiny_copy).tflite("clip")
 
 
 def test_a_folder_that_holds_another_model_is_not_overwritten(tiny_model, sample, tmp_path, root):

@@ -16,7 +16,7 @@ from keras import ops
 from scipy.special import erf, softmax
 
 from echoic import features, networks
-from echoic.config import ModelConfig, Recipe
+from echoic.config import ModelConfig, Recipe, TrainingConfig
 from echoic.networks import LAYERS, STREAMABLE, layers, streaming
 from echoic.networks.layers import MiddleStep
 
@@ -101,7 +101,7 @@ def run(model: keras.Model, x: np.ndarray) -> np.ndarray:
 class TestShapes:
     @stacks
     def test_a_streamable_network_answers_at_every_step(self, name):
-        stride = config(*STACKS[name]).stride
+        stride = networks.stride(config(*STACKS[name]))
         model = build(*STACKS[name])
         assert model.input.shape == (None, None, N_MFCC)
         assert model.output.shape == (None, None, N_LABELS)
@@ -135,7 +135,7 @@ class TestShapes:
 
     @pytest.mark.parametrize(("strides", "stride"), [((), 1), ((1,), 1), ((2,), 2), ((2, 1, 3), 6)])
     def test_stride_is_the_product_of_all(self, strides, stride):
-        result = config(ROWS["gru"], *(conv(strides=s) for s in strides)).stride
+        result = networks.stride(config(ROWS["gru"], *(conv(strides=s) for s in strides)))
         assert result == stride
         assert type(result) is int
 
@@ -143,7 +143,7 @@ class TestShapes:
 class TestCausality:
     @stacks
     def test_later_frames_leave_earlier_steps_alone(self, name, model_of):
-        stride = config(*STACKS[name]).stride
+        stride = networks.stride(config(*STACKS[name]))
         # Clip k of the batch differs from frame k on.
         x = np.repeat(mfcc(batch=1), FRAMES, axis=0)
         later = np.arange(FRAMES) >= np.arange(FRAMES)[:, None]
@@ -172,7 +172,7 @@ class TestCausality:
 
     @stacks
     def test_a_clip_begins_like_its_beginning(self, name, model_of):
-        stride = config(*STACKS[name]).stride
+        stride = networks.stride(config(*STACKS[name]))
         whole = run(model_of(name), mfcc())
         for frames in (7, 9):
             beginning = run(model_of(name), mfcc()[:, :frames])
@@ -225,13 +225,13 @@ class TestStreamable:
     def test_says_so(self, kind):
         expected = kind not in WAITING
         assert (kind in STREAMABLE) == expected
-        assert config(ROWS[kind]).streamable == expected
+        assert networks.streamable(config(ROWS[kind])) == expected
 
     @pytest.mark.parametrize("kind", WAITING)
     def test_one_layer_that_waits_is_enough(self, kind):
-        assert config(conv(), ROWS["gru"], ROWS["dense"]).streamable
-        assert not config(conv(), ROWS["gru"], ROWS[kind]).streamable
-        assert not config(ROWS[kind], ROWS["dense"]).streamable
+        assert networks.streamable(config(conv(), ROWS["gru"], ROWS["dense"]))
+        assert not networks.streamable(config(conv(), ROWS["gru"], ROWS[kind]))
+        assert not networks.streamable(config(ROWS[kind], ROWS["dense"]))
 
 
 class TestNormalization:
@@ -308,24 +308,53 @@ class TestLayers:
 
 class TestErrors:
     def test_no_layers(self):
-        with pytest.raises(ValueError, match="at least one row, received none"):
+        with pytest.raises(ValueError, match="model.layers to have at least one row, received"):
             config()
 
     @pytest.mark.parametrize(
         ("row", "message"),
         [
             ({"type": "transformer"}, r"type of layer 2 to be one of conv, .* received 'transf"),
-            ({"units": 3}, "type of layer 2 .* received None"),
             (ROWS["gru"] | {"unit": 3}, r"Layer 2 \(gru\) has no setting unit; it takes dropout,"),
             ({"type": "mean", "x": 3}, r"Layer 2 \(mean\) has no setting x; it takes none"),
             ({"type": "gru", "name": "x"}, r"Layer 2 \(gru\) has no setting name"),
             ({"type": "gru"}, r"Layer 2 \(gru\) needs units"),
             ({"type": "conv", "strides": 2}, r"Layer 2 \(conv\) needs filters, kernel_size"),
+            (ROWS["gru"] | {"units": "8"}, r"units of layer 2 \(gru\) to be int, received '8'"),
+            (ROWS["gru"] | {"units": True}, r"units of layer 2 \(gru\) to be int, received True"),
+            (ROWS["gru"] | {"dropout": "0"}, r"dropout of layer 2 \(gru\) to be float, received"),
         ],
     )
-    def test_a_row_is_checked_at_once(self, row, message):
+    def test_a_row_is_checked_before_anything_is_built(self, row, message):
         with pytest.raises(ValueError, match=message):
-            config(ROWS["dense"], row)
+            build(ROWS["dense"], row)
+        with pytest.raises(ValueError, match=message):
+            networks.check(Recipe(model=config(ROWS["dense"], row)))
+
+    def test_a_row_has_a_type(self):
+        with pytest.raises(ValueError, match=r"model.layers\[1\] to be a table with a type"):
+            config(ROWS["dense"], {"units": 3})
+
+    @pytest.mark.parametrize(
+        ("rows", "training", "message"),
+        [
+            ([ROWS["bidirectional"]], {}, "mean or attention in model.layers.*bidirectional needs"),
+            (
+                [ROWS["mean"]],
+                {"clips_per_sequence": 2},
+                "to be 1 for a network that needs the whole clip, received 2",
+            ),
+            (
+                [conv(strides=3), ROWS["gru"]],
+                {"clips_per_sequence": 2},
+                "whole number of the network's steps of 960 samples .* received 1.0",
+            ),
+        ],
+    )
+    def test_a_network_answers_and_is_trained_as_it_can(self, rows, training, message):
+        recipe = Recipe(model=config(*rows), training=TrainingConfig(**training))
+        with pytest.raises(ValueError, match=message):
+            networks.check(recipe)
 
     def test_a_stride_leaves_no_frame_out(self):
         with pytest.raises(ValueError, match=r"conv_1 up to kernel_size = 2, received 3"):
@@ -335,7 +364,7 @@ class TestErrors:
         row = dict(ROWS["gru"])
         table = config(row)
         row["type"] = "mean"
-        assert table.streamable
+        assert networks.streamable(table)
 
 
 class TestFile:

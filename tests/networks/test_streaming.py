@@ -77,7 +77,7 @@ def test_stepping_equals_running_whole(name):
 def test_the_recipes_that_stream_do(name):
     recipe = Recipe.load(name)
     model = build(*recipe.model.layers)
-    assert Step(model).frames == recipe.model.stride
+    assert Step(model).frames == networks.stride(recipe.model)
     x = coefficients(20)
     whole = keras.ops.convert_to_numpy(model(x, training=False))[0]
     np.testing.assert_allclose(stepped(model, x)[0], whole, atol=1e-4)

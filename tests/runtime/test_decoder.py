@@ -202,15 +202,18 @@ def test_absent_settings_take_their_defaults():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"enter": 0}, "above 0 and at most 1, received 0 for 'enter'"),
+        ({"enter": 0}, "decoder.enter above 0 and at most 1, received 0"),
         ({"enter": 1.2}, "received 1.2"),
-        ({"words": {"go": 80}}, "received 80.0 for 'go'"),
+        ({"words": {"go": 80}}, "decoder.words.go above 0 and at most 1, received 80"),
         ({"exit": 0.9}, "at most the lowest threshold to enter, 0.8, received 0.9"),
         ({"exit": 0}, "exit above 0"),
         ({"words": {"go": 0.3}}, "lowest threshold to enter, 0.3, received 0.4"),
-        ({"smoothing": -1}, "smoothing of at least 0 seconds, received -1"),
-        ({"refractory": float("nan")}, "refractory of at least 0 seconds, received nan"),
-        ({"treshold": 1}, "smoothing, enter, exit, refractory, words, received treshold"),
+        ({"smoothing": -1}, "decoder.smoothing of at least 0, received -1"),
+        ({"refractory": float("nan")}, "decoder.refractory to be finite, received nan"),
+        (
+            {"treshold": 1},
+            "key of decoder, received treshold.* smoothing, enter, exit, refractory, words",
+        ),
     ],
 )
 def test_settings_out_of_range(settings, message):

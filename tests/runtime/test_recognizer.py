@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import soxr
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echoic import audio
-from echoic.runtime.bundle import Bundle
-from echoic.runtime.recognizer import Prediction, Recognizer, merge
+from echoic.microphone import Block, FileSource
+from echoic.runtime.bundle import Bundle, BundleError
+from echoic.runtime.recognizer import Prediction, Recognizer, StreamingRecognizer, merge
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,64 @@ def recognizer():
 @pytest.fixture(scope="module")
 def clip(sample):
     return audio.read(sorted((sample / "stop").glob("*.wav"))[0])
+
+
+@pytest.mark.parametrize("kind", [str, lambda name: Bundle.load(name), lambda name: None])
+def test_whatever_names_a_model_loads_it(kind):
+    model = kind("gru-12")
+    assert Recognizer(model).bundle.name == "gru-12"
+    assert Recognizer.load(model).bundle.path == Recognizer(model).bundle.path
+    assert StreamingRecognizer(model).labels == Recognizer(model).labels
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "message"),
+    [
+        (12, TypeError, r"received 12 of type int\. Name one, such as Recognizer\('gru-12'\)"),
+        (["gru-12"], TypeError, "received \\['gru-12'\\] of type list"),
+        ("gru-99", FileNotFoundError, "No model 'gru-99': expected .* gru-12"),
+    ],
+)
+def test_what_names_no_model_says_what_does(model, kind, message):
+    with pytest.raises(kind, match=message):
+        Recognizer(model)
+
+
+def test_a_file_of_a_model_is_not_the_model(tiny_model):
+    with pytest.raises(BundleError, match=f"Name the folder that it is in, '{tiny_model}'"):
+        Recognizer(tiny_model / "clip.tflite")
+
+
+def test_its_repr_tells_the_model_its_labels_and_its_files(tiny_model):
+    assert repr(Recognizer(tiny_model)) == (
+        f"Recognizer('{tiny_model}', labels=[_silence_, _unknown_, yes, no], "
+        "files=['clip', 'stream'])"
+    )
+    stream = Recognizer(tiny_model).stream(sample_rate=48_000)
+    assert repr(stream) == (f"StreamingRecognizer('{tiny_model}/stream.tflite', sample_rate=48000)")
+
+
+@pytest.mark.parametrize("absent", ["clip", "stream"])
+def test_only_the_files_that_are_asked_for_are_read(tiny_copy, clip, absent):
+    for file in tiny_copy.glob("*.tflite"):
+        if file.stem.startswith(absent):
+            file.write_bytes(b"nothing")
+    recognizer = Recognizer(tiny_copy)
+    use = {"clip": lambda: recognizer.predict(clip), "stream": recognizer.stream}
+    with pytest.raises(ValueError, match=f"Expected .*{absent}.tflite to be a TFLite file"):
+        use.pop(absent)()
+    (other,) = use.values()
+    assert other()
+
+
+def test_a_folder_with_nothing_but_a_stream_listens(tiny_copy, spoken):
+    folder = tiny_copy.parent / "light"
+    folder.mkdir()
+    for name in ("stream.tflite", "echoic.json"):
+        (tiny_copy / name).rename(folder / name)
+    assert Recognizer(folder).stream().process(spoken)
+    with pytest.raises(FileNotFoundError, match=r"no clip\.tflite; it has stream"):
+        Recognizer(folder).predict(spoken)
 
 
 def test_a_clip_gives_one_prediction(recognizer, clip):
@@ -54,14 +113,14 @@ def test_file_int16_and_float_are_the_same_sound(recognizer, sample):
 
 def test_another_rate_is_the_same_word(recognizer, clip):
     (expected,) = recognizer.predict(clip)
-    (received,) = recognizer.predict(soxr.resample(clip, 16000, 48000), sample_rate=48000)
+    (received,) = recognizer.predict(audio.resample(clip, 16000, 48000), sample_rate=48000)
     assert received.label == expected.label
     assert received.confidence == pytest.approx(expected.confidence, abs=0.05)
 
 
 def test_a_long_recording_is_heard_in_windows_to_its_end(recognizer, sample):
     waveform = audio.read(sample / "stream.wav")
-    predictions = recognizer.predict(waveform)
+    predictions = recognizer.predict(waveform, windows=True)
     starts = [p.start for p in predictions]
     assert starts[:3] == [0.0, 0.25, 0.5]
     assert all(p.end - p.start == pytest.approx(1) for p in predictions)
@@ -72,17 +131,34 @@ def test_a_long_recording_is_heard_in_windows_to_its_end(recognizer, sample):
 
 @pytest.mark.parametrize("n", [16000, 16001, 20000, 20001])
 def test_every_sample_is_in_a_window(recognizer, n):
-    predictions = recognizer.predict(np.zeros(n, np.float32))
+    predictions = recognizer.predict(np.zeros(n, np.float32), windows=True)
     assert predictions[0].start == 0
     assert predictions[-1].end == n / 16000
     assert all(b.start <= a.end for a, b in pairwise(predictions))
     assert len({p.start for p in predictions}) == len(predictions)
 
 
+@pytest.mark.parametrize("before", [0, 1000, 4000])
+def test_up_to_a_clip_and_a_quarter_is_one_word(recognizer, clip, before):
+    clip = audio.fix_length(clip, 16_000)
+    (alone,) = recognizer.predict(clip)
+    longer = np.concatenate([np.zeros(before, np.float32), clip, np.zeros(4000 - before)])
+    (prediction,) = recognizer.predict(longer)
+    assert (prediction.start, prediction.end) == (0, 1.25)
+    assert prediction.label == alone.label == "stop"
+    assert len(recognizer.predict(longer, windows=True)) == 2
+
+
+def test_a_long_recording_without_a_word_has_none(recognizer):
+    assert recognizer.predict(np.zeros(32_000, np.float32)) == []
+    windows = recognizer.predict(np.zeros(32_000, np.float32), windows=True)
+    assert {p.label for p in windows} == {"_silence_"}
+
+
 def test_the_shipped_model_knows_the_words_of_the_sample_stream(recognizer, sample):
     """Each word of the label file is among what is heard at its time, and nothing else is."""
     rows = [line.split("\t") for line in (sample / "stream.tsv").read_text().splitlines()]
-    heard = [p for p in merge(recognizer.predict(sample / "stream.wav")) if p.label[0] != "_"]
+    heard = [p for p in recognizer.predict(sample / "stream.wav") if p.label[0] != "_"]
     spoken = [(float(a), float(b), word) for a, b, word in rows if word[0] != "_"]
     assert [p.label for p in heard] == [word for _, _, word in spoken]
     for prediction, (start, end, _) in zip(heard, spoken, strict=True):
@@ -127,12 +203,6 @@ def test_probabilities_are_those_of_the_clips_alone(recognizer, clip):
     rows = recognizer.probabilities(clips)
     assert rows.shape == (2, len(recognizer.labels))
     np.testing.assert_array_equal(rows[:1], recognizer.probabilities(clips[:1]))
-
-
-def test_a_damaged_model_does_not_listen(tiny_copy):
-    (tiny_copy / "clip.tflite").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="TFLite"):
-        Recognizer(Bundle.load(tiny_copy))
 
 
 def heard(start, label, confidence):
@@ -226,16 +296,64 @@ def test_int16_blocks_are_the_same_sound(streaming, spoken):
     np.testing.assert_array_equal(received[-1].probabilities, expected[-1].probabilities)
 
 
-def test_a_stream_of_another_rate_is_resampled_whatever_its_blocks(streaming, spoken):
-    fast = soxr.resample(spoken, 16_000, 48_000)
-    whole = streaming.stream(sample_rate=48_000).process(fast)
-    stream = streaming.stream(sample_rate=48_000)
-    blocks = [p for i in range(0, len(fast), 960) for p in stream.process(fast[i : i + 960])]
-    assert len(whole) == pytest.approx(len(spoken) / 640, abs=2)
-    n = min(len(blocks), len(whole))
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])
+def test_a_stream_of_another_rate_hears_what_a_file_of_it_gives(streaming, spoken, tmp_path, rate):
+    """Posteriors within 1e-5, whatever the blocks: both are resampled by one resampler."""
+    recording = tmp_path / "recording.wav"
+    audio.write(recording, audio.resample(spoken, 16_000, rate), sample_rate=rate)
+    expected = heard_at_once(streaming, audio.read(recording))
+    samples, _ = soundfile.read(recording, dtype="int16")
+    rng = np.random.default_rng(rate)
+    stream = streaming.stream(sample_rate=rate)
+    received, start = [], 0
+    while start < len(samples):
+        size = int(rng.integers(1, rate // 4))
+        received += stream.process(samples[start : start + size])
+        start += size
+    held_back = stream.flush()
+    assert 0 < len(held_back) <= 1 + stream.delay / stream.step_seconds
+    received += held_back
+    assert [p.time for p in received] == pytest.approx([p.time for p in expected])
     np.testing.assert_allclose(
-        [p.probabilities for p in blocks[:n]], [p.probabilities for p in whole[:n]], atol=1e-3
+        [p.probabilities for p in received], [p.probabilities for p in expected], atol=1e-5
     )
+
+
+def test_a_stream_of_the_models_rate_holds_nothing_back(streaming, spoken):
+    stream = streaming.stream()
+    stream.process(spoken)
+    assert stream.delay == 0
+    assert stream.flush() == []
+
+
+@pytest.mark.parametrize("rate", [0, -16_000])
+def test_a_rate_that_is_none_is_refused(streaming, rate):
+    with pytest.raises(audio.AudioError, match=f"rates above 0 Hz, received {rate}"):
+        streaming.stream(sample_rate=rate)
+
+
+def test_blocks_of_a_source_are_heard_as_their_samples(streaming, sample):
+    stream = streaming.stream()
+    received = [p for block in FileSource(sample / "stream.wav") for p in stream.process(block)]
+    expected = heard_at_once(streaming, audio.read(sample / "stream.wav"))
+    assert received[-1].time == expected[-1].time
+    np.testing.assert_array_equal(received[-1].probabilities, expected[-1].probabilities)
+
+
+def test_after_a_gap_a_stream_begins_anew_at_the_blocks_time(streaming, spoken):
+    stream = streaming.stream()
+    stream.process(Block(spoken[:10_000], 0.0))
+    received = stream.process(Block(spoken[:8000], 7.0, gap=True))
+    expected = heard_at_once(streaming, spoken[:8000])
+    assert [p.time for p in received] == pytest.approx([7 + p.time for p in expected])
+    np.testing.assert_array_equal(
+        [p.probabilities for p in received], [p.probabilities for p in expected]
+    )
+
+
+def test_a_block_has_16_kHz(streaming, spoken):
+    with pytest.raises(ValueError, match=r"at 48,000 Hz, received a block, which has 16,000 Hz"):
+        streaming.stream(sample_rate=48_000).process(Block(spoken[:320], 0.0))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

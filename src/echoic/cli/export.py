@@ -58,6 +58,6 @@ def export(
             report=lambda stage: status.update(stage),
         )
     if as_json:
-        print_json({"model": bundle.name, **bundle.files})
+        print_json({"model": bundle.name, **(bundle.files.to_dict() if bundle.files else {})})
     else:
         show_files(bundle)

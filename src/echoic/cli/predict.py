@@ -17,6 +17,10 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.")],
     model: ModelOption = None,
     top: Annotated[int, typer.Option(min=1, help="Labels to list for each prediction.")] = 3,
+    windows: Annotated[
+        bool,
+        typer.Option("--windows", help="Of a long recording, list each window instead of words."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Recognize the words in recordings of any format, rate and length."""
@@ -30,7 +34,7 @@ def predict(
         raise FileNotFoundError(f"No recordings in {', '.join(map(str, files))}.")
     for path in paths:
         try:
-            predictions = recognizer.predict(path, top=top)
+            predictions = recognizer.predict(path, windows=windows, top=top)
         except (audio.AudioError, OSError) as error:
             print(f"echoic: {error}", file=sys.stderr)
             failed += 1

@@ -44,11 +44,8 @@ def prediction_row(path: Path, prediction: Prediction) -> dict[str, Any]:
 def show_predictions(path: Path, predictions: list[Prediction]) -> None:
     from rich.markup import escape
 
-    from echoic.labels import SILENCE
-    from echoic.runtime.recognizer import merge
-
     console = make_console()
-    if len(predictions) == 1:
+    if len(predictions) == 1 and predictions[0].start == 0:
         (p,) = predictions
         others = ", ".join(f"{escape(x)} {y:.0%}" for x, y in p.top[1:] if y >= 0.005)
         console.print(
@@ -57,16 +54,15 @@ def show_predictions(path: Path, predictions: list[Prediction]) -> None:
             soft_wrap=True,
         )
         return
-    console.print(f"{escape(str(path))}  [dim]{predictions[-1].end:.1f} s[/]", soft_wrap=True)
-    words = [p for p in merge(predictions) if p.label != SILENCE]
-    for p in words:
+    console.print(escape(str(path)), soft_wrap=True)
+    for p in predictions:
         bar = "█" * round(20 * p.confidence)
         console.print(
             f"  {(p.start + p.end) / 2:6.1f} s  [bold]{escape(p.label):<10}[/] "
             f"{p.confidence:4.0%} [green]{bar}[/]"
         )
-    if not words:
-        console.print("  [dim]no word; --json lists what each window heard[/]")
+    if not predictions:
+        console.print("  [dim]no word; --windows lists what each window was heard as[/]")
 
 
 def show_devices(found: list[Device], *, as_json: bool) -> None:
@@ -238,26 +234,26 @@ def show_streams(name: str, result: StreamEvaluation) -> None:
 def show_files(bundle: Bundle) -> None:
     from rich.table import Table
 
-    files = bundle.files
+    if (files := bundle.files) is None:
+        return
     console = make_console()
     console.print(
-        f"[bold]{bundle.name}[/] in {bundle.path}, measured on {files['n']:,} clips "
-        f"({files['protocol']})"
+        f"[bold]{bundle.name}[/] in {bundle.path}, measured on {files.n:,} clips ({files.protocol})"
     )
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("file", no_wrap=True)
     for column in ("size", "accuracy", "points", "10 min", "call", "p99", "memory"):
         table.add_column(column, justify="right", no_wrap=True)
-    for name, row in files["measured"].items():
+    for name, row in files.measured.items():
         table.add_row(
             name,
-            f"{row['size'] / 1e3:,.0f} kB",
-            f"{row['accuracy']:.2%}",
-            f"{100 * row['difference']:+.2f}",
-            _percent(row["late_agreement"]),
-            f"{1e6 * row['median_latency']:,.0f} us",
-            f"{1e6 * row['p99_latency']:,.0f} us",
-            "–" if row["peak_memory"] is None else f"{row['peak_memory'] / 1e6:.0f} MB",
+            f"{row.size / 1e3:,.0f} kB",
+            f"{row.accuracy:.2%}",
+            f"{100 * row.difference:+.2f}",
+            _percent(row.late_agreement),
+            f"{1e6 * row.median_latency:,.0f} us",
+            f"{1e6 * row.p99_latency:,.0f} us",
+            "–" if row.peak_memory is None else f"{row.peak_memory / 1e6:.0f} MB",
         )
     console.print(table)
     console.print(

@@ -51,7 +51,7 @@ class ContinuousEvaluation:
     @property
     def details(self) -> dict[str, Any]:
         """What else identifies the test: the file."""
-        return {"graph": self.graph}
+        return {"file": self.graph}
 
     def report(self) -> dict[str, Any]:
         """Return the figures as plain data: means over the orders, intervals for ``n`` clips."""

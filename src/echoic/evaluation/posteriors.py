@@ -85,7 +85,7 @@ def model_posterior_fn(model: Bundle, *, graph: str = "stream") -> PosteriorFn:
         The model has none: its network needs the whole clip, or it is to be exported again.
     """
     return make_posterior_fn(
-        StreamingRecognizer(model, graph=graph), sample_rate=model.features.sample_rate
+        StreamingRecognizer(model, file=graph), sample_rate=model.features.sample_rate
     )
 
 

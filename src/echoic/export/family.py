@@ -27,7 +27,7 @@ from echoic.export.c_array import c_array
 from echoic.export.graphs import ExportError
 from echoic.reports.card import write_card
 from echoic.runtime import bundle as bundles
-from echoic.runtime.bundle import Bundle
+from echoic.runtime.bundle import Bundle, Calibration, FileFigures, Measurements
 from echoic.runtime.tflite import TFLiteModel
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def float_graphs(
     if keras.backend.backend() != "tensorflow":
         return _in_tensorflow(model, config, seconds)
     made = {"clip": graphs.clip(model, config, seconds=seconds)}
-    if networks.streamable(model):
+    if networks.answers_each_step(model):
         made["stream"] = graphs.step(model, config)
     sound = bundles.chirp(round(seconds * config.sample_rate), sample_rate=config.sample_rate)
     for name, content in made.items():
@@ -174,9 +174,9 @@ def export(
     with tempfile.TemporaryDirectory() as folder:  # an unverified file replaces nothing
         measured = _measure(Path(folder), made, network, bundle.features, examples, report)
     left_out = {
-        name: measured.pop(name)["difference"]
+        name: measured.pop(name).difference
         for name, figures in list(measured.items())
-        if figures["difference"] < -MOST_LOST and len(examples) >= LEAST_CLIPS
+        if figures.difference < -MOST_LOST and len(examples) >= LEAST_CLIPS
     }
     for name, difference in left_out.items():
         logger.warning(
@@ -190,20 +190,19 @@ def export(
             "Expected a core_int8.tflite to write as C, received none: it loses too much accuracy. "
             "Export without --c-array."
         )
-    note = {
-        "protocol": protocol,
-        "n": len(examples),
-        "calibration": {
-            "data": Path(data).resolve().name,
-            "clips": min(CALIBRATION_CLIPS, len(validation)),
-        },
-        "measured": measured,
-        "left_out": left_out,
-        "warnings": warnings,
-    }
-    bundle = bundles.add_graphs(bundle, made, files=note)
+    files = Measurements(
+        protocol=protocol,
+        n=len(examples),
+        calibration=Calibration(
+            data=Path(data).resolve().name, clips=min(CALIBRATION_CLIPS, len(validation))
+        ),
+        measured=measured,
+        left_out=left_out,
+        warnings=tuple(warnings),
+    )
+    bundle = bundles.add_tflite(bundle, made, files=files)
     for name in left_out.keys() & bundle.fingerprints.keys():
-        bundle = bundles.remove_graph(bundle, name)
+        bundle = bundles.remove_tflite(bundle, name)
     for old in ("listen.py", "echoic_core.h", "echoic_core.cc"):  # of an earlier export
         (bundle.path / old).unlink(missing_ok=True)
     if with_c_array:
@@ -224,7 +223,7 @@ def _measure(
     config: FeatureConfig,
     examples: Examples,
     report: Report,
-) -> dict[str, Any]:
+) -> dict[str, FileFigures]:
     """Measure each file; float32 files must equal the network on every clip."""
     for name, content in made.items():
         (folder / f"{name}.tflite").write_bytes(content)
@@ -253,7 +252,7 @@ def _measure(
                 f"{len(examples):,} clips, received a difference of "
                 f"{figures.largest_difference:.2g}."
             )
-        measured[name] = figures.to_dict()
+        measured[name] = figures
     return measured
 
 

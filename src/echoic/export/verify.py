@@ -9,9 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,62 +17,13 @@ import numpy.typing as npt
 
 from echoic import features, networks
 from echoic.config import FeatureConfig
+from echoic.runtime.bundle import FileFigures
 from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
 Probabilities = npt.NDArray[np.float32]
 
 STREAM_MINUTES = 10
 """Length of the stream at whose end an int8 file is compared with ``stream.tflite``."""
-
-
-@dataclass(frozen=True)
-class FileFigures:
-    """Measurements of one file; its accuracy is on whole clips, each from zero states.
-
-    Attributes
-    ----------
-    size
-        Bytes.
-    accuracy, difference
-        Accuracy, and its difference from the Keras network's.
-    largest_difference
-        Largest difference of a probability from the Keras network's, over all clips.
-    agreement
-        Fraction of the clips with the same top label as the Keras network's.
-    late_agreement
-        Fraction of the steps in the last minute of a stream of ten minutes, never reset, with the
-        same top label as ``stream.tflite``; None for files that do not stream.
-    seconds
-        Length of the sound that one call takes (s).
-    median_latency, p99_latency
-        Time of one call (s).
-    peak_memory
-        Largest resident size (bytes) of a process that loads LiteRT and the file and runs it; None
-        where the system does not report it.
-    """
-
-    size: int
-    accuracy: float
-    difference: float
-    largest_difference: float
-    agreement: float
-    late_agreement: float | None
-    seconds: float
-    median_latency: float
-    p99_latency: float
-    peak_memory: int | None
-
-    @property
-    def real_time_factor(self) -> float:
-        """Time of a call over the length of its sound: 0.01 is a hundredth of a core."""
-        return self.median_latency / self.seconds
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, rounded to seven digits."""
-        return {
-            key: round(value, 7) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
-        }
 
 
 def keras_probabilities(
@@ -157,16 +106,21 @@ def figures(
     seconds, median, p99 = latency(model, config)
     return FileFigures(
         size=path.stat().st_size,
-        accuracy=float(right),
-        difference=float(right - (expected.argmax(axis=1) == targets).mean()),
-        largest_difference=float(np.abs(received - expected).max()),
-        agreement=float((received.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-        late_agreement=late,
-        seconds=seconds,
-        median_latency=median,
-        p99_latency=p99,
+        accuracy=_rounded(right),
+        difference=_rounded(right - (expected.argmax(axis=1) == targets).mean()),
+        largest_difference=_rounded(np.abs(received - expected).max()),
+        agreement=_rounded((received.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        late_agreement=None if late is None else _rounded(late),
+        seconds=_rounded(seconds),
+        median_latency=_rounded(median),
+        p99_latency=_rounded(p99),
         peak_memory=peak_memory(path),
     )
+
+
+def _rounded(figure: float) -> float:
+    """Round to what a measurement can bear."""
+    return round(float(figure), 7)
 
 
 def long_stream(waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from echoic.audio import SAMPLE_RATE, Waveform
+from echoic.audio import SAMPLE_RATE, Resampler, Waveform
 from echoic.microphone.portaudio import (
     OPEN_SECONDS,
     RESTART,
@@ -67,10 +67,6 @@ logger = logging.getLogger(__name__)
 
 QUEUE_SECONDS = 4.0
 """Sound (s) that waits for a slow listener before the older half of it is dropped."""
-
-RESAMPLER = "HQ"
-"""soxr's quality: the one that files are read with. It holds back up to 40 ms in blocks of 20 ms;
-the quicker "LQ" holds back 20 ms and takes 13 dB from 7 kHz, where the models expect fricatives."""
 
 MUTED_SECONDS = 2.0
 """Exact zeros for longer (s) are no quiet room: a microphone has noise."""
@@ -154,8 +150,7 @@ class Microphone(Source):
         self._unsettled = False
         self._gap = False
         self._zeros = 0.0
-        self._resampler: Any = None
-        self._held_back = 0.0
+        self._resampler = Resampler(SAMPLE_RATE)
         self._dropped = self._overflows = self._restarts = 0
 
     def open(self) -> Microphone:
@@ -211,7 +206,7 @@ class Microphone(Source):
             dropped=self._dropped,
             overflows=self._overflows,
             backlog=self._backlog,
-            latency=(session.latency if session else 0.0) + self._held_back,
+            latency=(session.latency if session else 0.0) + self._resampler.delay,
             level=self._level(),
             restarts=self._restarts,
         )
@@ -281,9 +276,7 @@ class Microphone(Source):
                 what = "seems to be muted (digital silence); see its switch and its permissions"
                 self._enter("muted", f"{self._called} {what}.")
         mono: Waveform = np.ascontiguousarray(chunk.samples.mean(axis=1, dtype=np.float32))
-        if self._resampler is not None:
-            mono = self._resampler.resample_chunk(mono)
-        return mono
+        return self._resampler.process(mono)
 
     def _meet(self, session: Session, chunk: Chunk, began: float) -> None:
         """Begin the stream, or continue it with a device that was opened again."""
@@ -354,19 +347,11 @@ class Microphone(Source):
         self._anchor = (frame, position)
         self._gap = True
         self._zeros = 0.0
-        self._resampler = None
-        if session.rate != SAMPLE_RATE:
-            import soxr
-
-            self._resampler = soxr.ResampleStream(
-                session.rate, SAMPLE_RATE, 1, dtype="float32", quality=RESAMPLER
-            )
+        self._resampler = Resampler(session.rate)
 
     def _measure(self, session: Session, chunk: Chunk) -> None:
-        """Note what waits in the resampler and how late a block is given."""
+        """Note how late a block is given."""
         end = self._at(session, chunk.frame + len(chunk.samples))
-        if self._resampler is not None:
-            self._held_back = max(self._held_back, (end - self._position) / SAMPLE_RATE)
         self._backlog = max(self._clock() - self._origin - end / SAMPLE_RATE, 0.0)
 
     @property

@@ -2,13 +2,22 @@
 
 layers.py      LAYERS, STEPS         the types of rows in a recipe's table
 pretrained.py  speech_embedding()    encoders that others have trained
-build.py       build()               from a table to a Keras model
+build.py       check(), build()      from a table to a Keras model
 streaming.py   Step                  one step of a network, with explicit states
 frontend.py    MFCC                  the features inside a graph
 storage.py     load(), save()        model.keras
 """
 
-from echoic.networks.build import add_auxiliary_head, build, clip_logits, streamable
+from echoic.networks.build import (
+    add_auxiliary_head,
+    answers_each_step,
+    build,
+    check,
+    check_table,
+    clip_logits,
+    streamable,
+    stride,
+)
 from echoic.networks.layers import LAYERS, STATELESS, STREAMABLE
 from echoic.networks.storage import load, save
 
@@ -17,9 +26,13 @@ __all__ = [
     "STATELESS",
     "STREAMABLE",
     "add_auxiliary_head",
+    "answers_each_step",
     "build",
+    "check",
+    "check_table",
     "clip_logits",
     "load",
     "save",
     "streamable",
+    "stride",
 ]

@@ -213,19 +213,26 @@ LAYERS: dict[str, Callable[..., Tensor]] = STREAMABLE | {
 
 def check_row(number: int, row: dict[str, Any]) -> None:
     """Raise a ValueError where a row of the table does not fit the signature of its layer."""
-    kind = row.get("type")
+    kind = row["type"]
     if kind not in LAYERS:
         raise ValueError(
             f"Expected the type of layer {number} to be one of {', '.join(LAYERS)}, "
             f"received {kind!r}."
         )
-    arguments = list(inspect.signature(LAYERS[kind]).parameters.values())[2:]
-    known = {a.name for a in arguments} | {"type"}
-    required = {a.name for a in arguments if a.default is a.empty}
-    if unknown := row.keys() - known:
+    arguments = list(inspect.signature(LAYERS[kind], eval_str=True).parameters.values())[2:]
+    known = {a.name: a.annotation for a in arguments}
+    settings = {key: value for key, value in row.items() if key != "type"}
+    if unknown := settings.keys() - known.keys():
         raise ValueError(
             f"Layer {number} ({kind}) has no setting {', '.join(sorted(unknown))}; "
-            f"it takes {', '.join(sorted(known - {'type'})) or 'none'}."
+            f"it takes {', '.join(sorted(known)) or 'none'}."
         )
-    if missing := required - row.keys():
+    if missing := {a.name for a in arguments if a.default is a.empty} - settings.keys():
         raise ValueError(f"Layer {number} ({kind}) needs {', '.join(sorted(missing))}.")
+    for key, value in settings.items():
+        kinds = (int, float) if known[key] is float else (known[key],)
+        if type(value) not in kinds:
+            raise ValueError(
+                f"Expected {key} of layer {number} ({kind}) to be {known[key].__name__}, "
+                f"received {value!r}."
+            )

@@ -148,7 +148,7 @@ def recording(recognizer: Recognizer, path: str | Path) -> Figure:
     config = recognizer.bundle.features
     waveform = audio.read(path, sample_rate=config.sample_rate)
     labels = recognizer.labels
-    predictions = recognizer.predict(waveform, top=len(labels))
+    predictions = recognizer.predict(waveform, windows=True, top=len(labels))
     if len(predictions) == 1:  # a short clip is heard with the silence that follows it
         waveform = audio.fix_length(waveform, recognizer.clip_samples)
     said = merge(predictions)

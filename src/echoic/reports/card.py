@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from echoic.config import TrainingConfig
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.runtime.bundle import Bundle
 
@@ -29,27 +30,27 @@ PROTOCOLS = {
 
 def write_card(bundle: Bundle) -> None:
     """Write the model card of a model into its folder."""
-    (bundle.path / "README.md").write_text(render(bundle.metadata), encoding="utf-8")
+    (bundle.path / "README.md").write_text(render(bundle), encoding="utf-8")
 
 
-def render(content: dict[str, Any]) -> str:
-    """Write the model card of a model's ``echoic.json``, as Markdown with a YAML header."""
+def render(bundle: Bundle) -> str:
+    """Write the model card of a model, as Markdown with a YAML header."""
     return "\n".join(
         [
-            *_header(content),
-            *_introduction(content),
-            *_figures(content),
-            *_report(content),
-            *_files(content),
-            *_streams(content),
-            *_training(content),
-            *_limits(content),
-            *_credits(content),
+            *_header(bundle),
+            *_introduction(bundle),
+            *_figures(bundle),
+            *_report(bundle),
+            *_files(bundle),
+            *_streams(bundle),
+            *_training(bundle),
+            *_limits(bundle),
+            *_credits(bundle),
         ]
     )
 
 
-def _header(content: dict[str, Any]) -> list[str]:
+def _header(bundle: Bundle) -> list[str]:
     lines = [
         "---",
         "license: cc-by-4.0",
@@ -60,9 +61,9 @@ def _header(content: dict[str, Any]) -> list[str]:
         "datasets: [speech_commands]",
         "metrics: [accuracy]",
     ]
-    clips = _on_clips(content)
+    clips = _on_clips(bundle)
     if clips:
-        lines += ["model-index:", f"- name: {content['name']}", "  results:"]
+        lines += ["model-index:", f"- name: {bundle.name}", "  results:"]
     for protocol, figures in clips.items():
         lines += [
             "  - task: {type: audio-classification}",
@@ -72,26 +73,26 @@ def _header(content: dict[str, Any]) -> list[str]:
     return [*lines, "---", ""]
 
 
-def _introduction(content: dict[str, Any]) -> list[str]:
-    labels = content["labels"]
+def _introduction(bundle: Bundle) -> list[str]:
+    labels = bundle.labels
     words = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     others = " and ".join(f"`{x}`" for x in labels if x in (SILENCE, UNKNOWN))
-    features = content["features"]
-    version = content["training"]["versions"]["echoic"]
-    frames = 1000 * features["hop_length"] / features["sample_rate"]
+    features = bundle.features
+    version = bundle.training.versions.get("echoic", "?")
+    frames = 1000 * features.hop_length / features.sample_rate
     return [
-        f"# {content['name']}",
+        f"# {bundle.name}",
         "",
         f"Names the word in a second of speech: {', '.join(words)}"
         + (f"; else {others}." if others else "."),
-        f"Keras network, {content['training']['parameters']:,} parameters, on {features['n_mfcc']} "
+        f"Keras network, {bundle.training.parameters:,} parameters, on {features.n_mfcc} "
         f"MFCC every {frames:.0f} ms; made with echoic {version}.",
         "",
         "| file | what it is |",
         "|---|---|",
         "| `clip.tflite` | waveform (1, 16000) float32 in [-1, 1], 16 kHz, to probabilities "
         f"(1, {len(labels)}); the MFCC is inside, nothing else is needed |",
-        *_streaming_files(content),
+        *_streaming_files(bundle),
         "| `model.keras` | the network: MFCC to logits |",
         "| `echoic.json` | features, labels, recipe, figures: what a program must know |",
         "| `labels.txt` | the labels, in the order of the outputs |",
@@ -99,15 +100,15 @@ def _introduction(content: dict[str, Any]) -> list[str]:
         "```python",
         "import echoic",
         "",
-        f'recognizer = echoic.Recognizer.load("{content["name"]}")',
+        f'recognizer = echoic.Recognizer.load("{bundle.name}")',
         'print(recognizer.predict("command.wav"))',
         "```",
         "",
     ]
 
 
-def _streaming_files(content: dict[str, Any]) -> list[str]:
-    present = content["fingerprint"]
+def _streaming_files(bundle: Bundle) -> list[str]:
+    present = bundle.fingerprints
     lines = []
     smaller = [f"`{name}.tflite`" for name in ("clip_float16", "clip_int8") if name in present]
     if smaller:
@@ -128,13 +129,13 @@ def _streaming_files(content: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _on_clips(content: dict[str, Any]) -> dict[str, Any]:
+def _on_clips(bundle: Bundle) -> dict[str, Any]:
     """Figures of protocols that count clips, by protocol."""
-    return {k: figures for k, figures in content["metrics"].items() if "accuracy" in figures}
+    return {k: figures for k, figures in bundle.metrics.items() if "accuracy" in figures}
 
 
-def _figures(content: dict[str, Any]) -> list[str]:
-    clips = _on_clips(content)
+def _figures(bundle: Bundle) -> list[str]:
+    clips = _on_clips(bundle)
     if not clips:
         return []
     lines = [
@@ -156,7 +157,7 @@ def _figures(content: dict[str, Any]) -> list[str]:
         lines += [
             f"`{protocol}`: {PROTOCOLS.get(protocol, protocol)}. Reproduce it with",
             "",
-            f"    {_command(content, protocol)}",
+            f"    {_command(bundle, protocol)}",
             "",
             *(f"> {warning}\n" for warning in figures.get("warnings", [])),
         ]
@@ -176,15 +177,15 @@ def _figures(content: dict[str, Any]) -> list[str]:
     return [*lines, "", "![Confusion matrix](confusion.png)", ""]
 
 
-def _report(content: dict[str, Any]) -> list[str]:
+def _report(bundle: Bundle) -> list[str]:
     """What stood at the head of a report."""
     lines: list[str] = []
-    for protocol, figures in _on_clips(content).items():
+    for protocol, figures in _on_clips(bundle).items():
         if not (report := figures.get("report")):
             continue
         limit = report["max_clips"]
         which = f"{limit:,} of the" if limit else "all"
-        command = f"{_command(content, protocol)} --report report/"
+        command = f"{_command(bundle, protocol)} --report report/"
         lines += [
             "## What its report says",
             "",
@@ -203,17 +204,17 @@ def _report(content: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _files(content: dict[str, Any]) -> list[str]:
+def _files(bundle: Bundle) -> list[str]:
     """What `echoic export` measured of each file."""
-    if not (files := content.get("files")):
+    if (files := bundle.files) is None:
         return []
-    archive = files["protocol"] == "archive-v0.02"
+    archive = files.protocol == "archive-v0.02"
     where = "the official test archive" if archive else "validation"
-    streams = "stream" in files["measured"]
+    streams = "stream" in files.measured
     lines = [
         "## The files, measured",
         "",
-        f"On {files['n']:,} clips of {where}, each from a blank state; LiteRT, one thread.",
+        f"On {files.n:,} clips of {where}, each from a blank state; LiteRT, one thread.",
         "*Points* is the accuracy less the Keras network's; *largest* is the largest difference of",
         "a probability from it;"
         + (
@@ -231,28 +232,28 @@ def _files(content: dict[str, Any]) -> list[str]:
         "| memory |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, row in files["measured"].items():
-        memory = row["peak_memory"]
+    for name, row in files.measured.items():
+        memory = row.peak_memory
         lines.append(
-            f"| `{name}.tflite` | {row['size'] / 1e3:,.0f} | {row['accuracy']:.2%} "
-            f"| {100 * row['difference']:+.2f} | {row['largest_difference']:.1g} "
-            f"| {_percent(row['late_agreement'])} | {1e6 * row['median_latency']:,.0f} µs "
-            f"| {1e6 * row['p99_latency']:,.0f} µs "
-            f"| {row['median_latency'] / row['seconds']:.2g} "
+            f"| `{name}.tflite` | {row.size / 1e3:,.0f} | {row.accuracy:.2%} "
+            f"| {100 * row.difference:+.2f} | {row.largest_difference:.1g} "
+            f"| {_percent(row.late_agreement)} | {1e6 * row.median_latency:,.0f} µs "
+            f"| {1e6 * row.p99_latency:,.0f} µs "
+            f"| {row.median_latency / row.seconds:.2g} "
             f"| {'–' if memory is None else f'{memory / 1e6:.0f} MB'} |"
         )
-    if left_out := files.get("left_out"):
+    if left_out := files.left_out:
         losses = ", ".join(f"`{name}` ({100 * lost:+.1f})" for name, lost in left_out.items())
         lines += ["", f"Not kept, as they would lose too many points: {losses}."]
-    calibration = files["calibration"]
-    command = f"echoic export models/{content['name']} --data data/{calibration['data']}"
+    calibration = files.calibration
+    command = f"echoic export models/{bundle.name} --data data/{calibration.data}"
     if archive:
         command += " --test-set data/speech_commands_test_set_v0.02"
-    command += f" --out runs/{content['name']}"
+    command += f" --out runs/{bundle.name}"
     inside = f"The MFCC is inside `clip`{' and `stream`' if streams else ''}, always in float32."
-    if "core_int8" in files["measured"]:
+    if "core_int8" in files.measured:
         inside += (
-            f" `core_int8` takes coefficients, and its ranges are from {calibration['clips']} "
+            f" `core_int8` takes coefficients, and its ranges are from {calibration.clips} "
             "clips of the validation side, played as one stream."
         )
     if streams:
@@ -260,13 +261,13 @@ def _files(content: dict[str, Any]) -> list[str]:
             " A state starts at zeros (of `core_int8`: at its zero point) and is handed back as "
             "it came."
         )
-    warnings = [f"> {warning}\n" for warning in files.get("warnings", [])]
+    warnings = [f"> {warning}\n" for warning in files.warnings]
     return [*lines, "", f"    {command}", "", *warnings, inside, ""]
 
 
-def _streams(content: dict[str, Any]) -> list[str]:
+def _streams(bundle: Bundle) -> list[str]:
     """What was missed in streams, and what was taken for a word that was none."""
-    if not (figures := content["metrics"].get("stream")):
+    if not (figures := bundle.metrics.get("stream")):
         return []
     lines = [
         "## In a stream",
@@ -307,7 +308,7 @@ def _streams(content: dict[str, Any]) -> list[str]:
             f"{of}{rate}."
         )
     archive = "split" not in figures
-    command = f"echoic evaluate models/{content['name']} --stream "
+    command = f"echoic evaluate models/{bundle.name} --stream "
     command += f"--test-set data/{figures['data']}" if archive else f"--data data/{figures['data']}"
     command += " --split test" if figures.get("split") == "test" else ""
     command += " --negatives FOLDER" if "negatives" in figures else ""
@@ -315,99 +316,99 @@ def _streams(content: dict[str, Any]) -> list[str]:
     return [*lines, "", *(["![Detection error trade-off](det.png)", ""] if figures["det"] else [])]
 
 
-def _command(content: dict[str, Any], protocol: str) -> str:
-    command = f"echoic evaluate models/{content['name']}"
+def _command(bundle: Bundle, protocol: str) -> str:
+    command = f"echoic evaluate models/{bundle.name}"
     if protocol.startswith("archive"):
         endless = " --endless" if "endless" in protocol else ""
-        graph = content["metrics"][protocol].get("file", "stream")
+        graph = bundle.metrics[protocol].get("file", "stream")
         endless += f" --graph {graph}" if graph != "stream" else ""
         return f"{command} --test-set data/speech_commands_test_set_v0.02{endless}"
     split = {"hash-split test": "test"}.get(protocol, "validation")
-    data = content["metrics"][protocol].get("data", "speech_commands_v0.02")
+    data = bundle.metrics[protocol].get("data", "speech_commands_v0.02")
     return f"{command} --data data/{data} --split {split}"
 
 
-def _training(content: dict[str, Any]) -> list[str]:
-    training, recipe = content["training"], content["recipe"]
-    counts = training["counts"]
+def _training(bundle: Bundle) -> list[str]:
+    training, recipe = bundle.training, bundle.recipe
+    counts = training.counts
     clips = {side: sum(by_label.values()) for side, by_label in counts.items()}
     commands = {
         side: sum(n for label, n in by_label.items() if label != UNKNOWN)
         for side, by_label in counts.items()
     }
-    data = recipe["data"]
+    data = recipe.data
     lines = [
         "## What it was trained on",
         "",
-        f"- Data: {training['data']}; {clips['training']:,} clips for training "
+        f"- Data: {training.data}; {clips['training']:,} clips for training "
         f"({commands['training']:,} of the vocabulary, "
         f"{clips['training'] - commands['training']:,} other words to draw from), "
         f"{clips['validation']:,} for validation, split by speaker.",
     ]
-    if extra := training.get("extra"):
+    if extra := training.extra_data:
         lines.append(
             f"- Among the clips for training are those of {', '.join(extra)}, which are not of "
             "that data: see `data/README.md`."
         )
-    if teachers := training.get("teachers"):
-        weight = recipe["training"]["teacher_weight"]
-        names = [f"an earlier {x}" if x == content["name"] else x for x in teachers]
+    if teachers := training.teachers:
+        weight = recipe.training.teacher_weight
+        names = [f"an earlier {x}" if x == bundle.name else x for x in teachers]
         lines.append(
             f"- It was also taught by {', '.join(names)}: {weight:.0%} of each target is "
             + ("the mean of their answers" if len(teachers) > 1 else "its answer")
             + (
                 " to the recording as it is, heard once before the training."
-                if recipe["training"].get("cache_teacher")
+                if recipe.training.cache_teacher
                 else " to the same clip."
             )
         )
-    if init := training.get("init"):
+    if init := training.initial_weights:
         lines.append(f"- It began with the weights of {init}.")
-    for name in pretrained_sources(content):
+    for name in bundle.training.pretrained_sources:
         source, _ = PRETRAINED[name]
         lines.append(
             f"- By what it began with or by whom it was taught it has learned from {source}, "
             "which heard many other recordings: what it knows is not from its data alone, and "
             "words that its training never named may have been named there."
         )
-    if temperature := training.get("temperature"):
+    if temperature := training.temperature:
         lines.append(
             f"- Its logits were divided by {temperature:.2f}, the temperature that fits validation "
             "best; a probability means what it says."
         )
-    if recipe["training"].get("logit_adjustment"):
+    if recipe.training.logit_adjustment:
         lines.append(
             "- Before it hears anything, each label is as likely to it as any other, however often "
             "training heard it; the validation set, which holds many other words, favours a "
             "network that expects them."
         )
-    if data["unseen_words"]:
-        lines.append(f"- Words never heard in training: {', '.join(data['unseen_words'])}.")
-    if data["unseen_noises"]:
-        lines.append(f"- Noises never heard in training: {', '.join(data['unseen_noises'])}.")
-    versions = ", ".join(f"{name} {version}" for name, version in training["versions"].items())
-    backend = f"; trained on {training['backend']}" if "backend" in training else ""
+    if data.unseen_words:
+        lines.append(f"- Words never heard in training: {', '.join(data.unseen_words)}.")
+    if data.unseen_noises:
+        lines.append(f"- Noises never heard in training: {', '.join(data.unseen_noises)}.")
+    versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
+    backend = f"; trained on {training.backend}" if training.backend else ""
     lines += [
-        f"- SHA-256 of the sorted file list: `{training['files_sha256']}`.",
-        f"- {_epochs(recipe['training'])} epochs, the best on validation was "
-        f"{training['best_epoch']}; seed {training['seed']}; {versions}{backend}.",
-        f"- Command: `{training['command']}`.",
+        f"- SHA-256 of the sorted file list: `{training.files_sha256}`.",
+        f"- {_epochs(recipe.training)} epochs, the best on validation was "
+        f"{training.best_epoch}; seed {training.seed}; {versions}{backend}.",
+        f"- Command: `{training.command}`.",
         "",
         "| layer | settings |",
         "|---|---|",
     ]
-    for row in recipe["model"]["layers"]:
+    for row in recipe.model.layers:
         settings = ", ".join(f"{k} {v}" for k, v in row.items() if k != "type")
         lines.append(f"| {row['type']} | {settings or '–'} |")
     return [*lines, ""]
 
 
-def _epochs(training: dict[str, Any]) -> str:
-    finish = training.get("cooldown_epochs", 0)
-    return f"{training['epochs']} + {finish}" if finish else str(training["epochs"])
+def _epochs(training: TrainingConfig) -> str:
+    cooldown = training.cooldown_epochs
+    return f"{training.epochs} + {cooldown}" if cooldown else str(training.epochs)
 
 
-def _limits(content: dict[str, Any]) -> list[str]:
+def _limits(bundle: Bundle) -> list[str]:
     return [
         "## Limits",
         "",
@@ -423,8 +424,8 @@ def _limits(content: dict[str, Any]) -> list[str]:
     ]
 
 
-def _credits(content: dict[str, Any]) -> list[str]:
-    others = "".join(f" {PRETRAINED[name][1]}" for name in pretrained_sources(content))
+def _credits(bundle: Bundle) -> list[str]:
+    others = "".join(f" {PRETRAINED[name][1]}" for name in bundle.training.pretrained_sources)
     return [
         "## Credits and licence",
         "",
@@ -459,9 +460,3 @@ PRETRAINED = {
     ),
 }
 """Networks that learned from other data, by the files that data/make_*.py write: source, terms."""
-
-
-def pretrained_sources(content: dict[str, Any]) -> list[str]:
-    """Names of the networks (`PRETRAINED`) from which a model knows what its data never told."""
-    told = content["training"].get("pretrained_sources") or []
-    return ["speech_embedding"] if told is True else list(told)  # once there was no other

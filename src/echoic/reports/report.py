@@ -89,7 +89,7 @@ def record(
             for tile in section.tiles
         ]
         figures["report"] = {"max_clips": max_clips, "heads": heads}
-    model = bundles.record(model, figures)
+    model = bundles.add_metrics(model, figures)
     write_card(model)
     return model
 

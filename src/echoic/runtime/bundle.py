@@ -13,21 +13,20 @@ import dataclasses
 import importlib.metadata
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from echoic import config
-from echoic.config import DecoderConfig, FeatureConfig, Recipe
+from echoic.audio import Waveform
+from echoic.config import DecoderConfig, FeatureConfig, Recipe, Threshold
 from echoic.files import atomic
 from echoic.runtime.tflite import StreamingRunner, TFLiteError, TFLiteModel
-
-if TYPE_CHECKING:
-    from echoic.audio import Waveform
+from echoic.validation import AsTuple, Words, settings
 
 FILE = "echoic.json"
 """The file that makes a folder a model."""
@@ -47,7 +46,10 @@ class BundleError(ValueError):
     """A folder that is not a model, or not the model that it says it is."""
 
 
-@dataclass(frozen=True, kw_only=True)
+Floats = Annotated[tuple[float, ...], AsTuple]
+
+
+@settings("training")
 class TrainingRecord:
     """How a model was trained: the key ``training`` of ``echoic.json``.
 
@@ -80,22 +82,190 @@ class TrainingRecord:
     data: str
     command: str
     counts: dict[str, dict[str, int]]
+    damaged: int = 0
     files_sha256: str
+    extra_data: Words = ()
+    teachers: Words = ()
+    initial_weights: str | None = None
+    pretrained_sources: Words = ()
     parameters: int
+    temperature: float | None = None
+    logit_adjustment: Floats | None = None
     best_epoch: int
     seed: int
-    versions: dict[str, str]
-    damaged: int = 0
-    extra_data: tuple[str, ...] = ()
-    teachers: tuple[str, ...] = ()
-    initial_weights: str | None = None
-    pretrained_sources: tuple[str, ...] = ()
-    temperature: float | None = None
-    logit_adjustment: tuple[float, ...] | None = None
     backend: str | None = None
+    versions: dict[str, str]
 
 
-@dataclass(frozen=True)
+@settings()
+class FileFigures:
+    """Measurements of one TFLite file; its accuracy is on whole clips, each from zero states.
+
+    Attributes
+    ----------
+    size
+        Bytes.
+    accuracy, difference
+        Accuracy, and its difference from the Keras network's.
+    largest_difference
+        Largest difference of a probability from the Keras network's, over all clips.
+    agreement
+        Fraction of the clips with the same top label as the Keras network's.
+    late_agreement
+        Fraction of the steps in the last minute of a stream of ten minutes, never reset, with the
+        same top label as ``stream.tflite``; None for files that do not stream.
+    seconds
+        Length of the sound that one call takes (s).
+    median_latency, p99_latency
+        Time of one call (s).
+    peak_memory
+        Largest resident size (bytes) of a process that loads LiteRT and the file and runs it; None
+        where the system does not report it.
+    """
+
+    size: int
+    accuracy: float
+    difference: float
+    largest_difference: float
+    agreement: float
+    late_agreement: float | None
+    seconds: float
+    median_latency: float
+    p99_latency: float
+    peak_memory: int | None
+
+    @property
+    def real_time_factor(self) -> float:
+        """Time of a call over the length of its sound: 0.01 is a hundredth of a core."""
+        return self.median_latency / self.seconds
+
+
+@settings()
+class Calibration:
+    """Where the ranges of int8 files are from: a data set and how many of its clips."""
+
+    data: str
+    clips: int
+
+
+@settings("files")
+class Measurements:
+    """What `export` measured: the key ``files`` of ``echoic.json``.
+
+    Attributes
+    ----------
+    protocol, n
+        The clips, and how many they are.
+    calibration
+        Where the ranges of int8 files are from.
+    measured
+        Figures by TFLite file.
+    left_out
+        By file that was not kept, the accuracy that it would lose.
+    warnings
+        What is to be known about these figures.
+    """
+
+    protocol: str
+    n: int
+    calibration: Calibration
+    measured: dict[str, FileFigures]
+    left_out: dict[str, float] = field(default_factory=dict)
+    warnings: Words = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurements as plain data."""
+        return dataclasses.asdict(self)
+
+
+@settings("verifier")
+class Verifier:
+    """A clip file that confirms detections: the key ``verifier`` of ``echoic.json``.
+
+    Attributes
+    ----------
+    file
+        The TFLite file, without its suffix; its labels are the model's.
+    threshold
+        Probability from which a detection is confirmed.
+    lookahead
+        Time that it hears after a detection (s).
+    """
+
+    file: str
+    threshold: Threshold
+    lookahead: float = Field(ge=0)
+
+
+@settings(title=FILE)
+class Metadata:
+    """What ``echoic.json`` says, typed.
+
+    Attributes
+    ----------
+    name
+        The model's name.
+    labels
+        In the order of the outputs.
+    features
+        How the model hears.
+    decoder
+        Detection thresholds and times.
+    recipe
+        The resolved recipe that the model was trained with.
+    training
+        How it was trained.
+    metrics
+        Figures by protocol, as the evaluations report them.
+    fingerprint
+        By TFLite file, the probabilities that it gives for the test sound.
+    files
+        What `export` measured; None where nothing was measured.
+    verifier
+        What confirms detections; None where nothing does.
+    """
+
+    name: str
+    labels: Words
+    features: FeatureConfig
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    recipe: Recipe
+    training: TrainingRecord
+    metrics: dict[str, dict[str, Any]]
+    fingerprint: dict[str, Floats]
+    files: Measurements | None = None
+    verifier: Verifier | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` and ``echoic.json`` hold, in the current schema."""
+        optional = ("files", "verifier")
+        found = dataclasses.asdict(self)
+        absent = [key for key in optional if found[key] is None]
+        return {"schema": SCHEMA, **{k: v for k, v in found.items() if k not in absent}}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Metadata:
+        """Read what ``echoic.json`` holds, of this schema or an older one.
+
+        Raises
+        ------
+        ValueError
+            An unknown schema or key, or a value that is missing or of the wrong type or range.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"Expected a JSON object, received {type(values).__name__}.")
+        schema = values.get("schema")
+        if type(schema) is not int or not 1 <= schema <= SCHEMA:
+            raise ValueError(
+                f"Expected schema 1 to {SCHEMA}, received {schema!r}. A newer echoic may be "
+                "needed: pip install --upgrade echoic."
+            )
+        if schema == 1:
+            values = config.translate_metadata(values)
+        return cls(**{key: value for key, value in values.items() if key != "schema"})
+
+
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A model's folder, read and checked; make one with `Bundle.load`.
 
@@ -104,12 +274,11 @@ class Bundle:
     path
         The folder.
     metadata
-        What ``echoic.json`` says, in the keys of the current schema. The properties give the same
-        typed; nothing outside this module reads it by key.
+        What ``echoic.json`` says; its parts are properties of the bundle too.
     """
 
     path: Path
-    metadata: dict[str, Any]
+    metadata: Metadata
 
     @classmethod
     def load(cls, model: str | Path | None = None) -> Bundle:
@@ -130,77 +299,67 @@ class Bundle:
         """
         path = _locate(model or DEFAULT)
         try:
-            metadata = json.loads((path / FILE).read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+            content = json.loads((path / FILE).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{path / FILE} is not JSON: {error}") from error
-        if metadata.get("schema") not in (1, SCHEMA):
-            raise BundleError(
-                f"Expected schema 1 or {SCHEMA} in {path / FILE}, received "
-                f"{metadata.get('schema')!r}. A newer echoic may be needed: "
-                "pip install --upgrade echoic."
-            )
-        keys = ("name", "labels", "features", "recipe", "training", "metrics", "fingerprint")
-        if missing := [k for k in keys if k not in metadata]:
-            raise BundleError(f"{path / FILE} lacks {', '.join(missing)}.")
-        return cls(path, config.translate_metadata(metadata))
+        try:
+            return cls(path, Metadata.from_dict(content))
+        except ValueError as error:
+            raise BundleError(f"{path / FILE}, {_writer(content)}: {error}") from error
+
+    def __repr__(self) -> str:
+        files = ", ".join(self.fingerprints)
+        return f"Bundle({str(self.path)!r}, {len(self.labels)} labels, {files})"
 
     @property
     def name(self) -> str:
         """The model's name."""
-        return str(self.metadata["name"])
+        return self.metadata.name
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the outputs."""
-        return tuple(self.metadata["labels"])
+        return self.metadata.labels
 
-    @cached_property
+    @property
     def features(self) -> FeatureConfig:
         """How the model hears."""
-        return FeatureConfig(**self.metadata["features"])
+        return self.metadata.features
 
-    @cached_property
+    @property
     def recipe(self) -> Recipe:
         """The resolved recipe that the model was trained with."""
-        return Recipe.from_dict(self.metadata["recipe"])
+        return self.metadata.recipe
 
-    @cached_property
+    @property
     def training(self) -> TrainingRecord:
         """How the model was trained."""
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in self.metadata["training"].items()
-        }
-        return TrainingRecord(**values)
+        return self.metadata.training
 
-    @cached_property
+    @property
     def decoder(self) -> DecoderConfig:
-        """Detection thresholds and times.
-
-        Raises
-        ------
-        BundleError
-            The settings are damaged, or of a newer echoic.
-        """
-        try:
-            return DecoderConfig.from_dict(self.metadata.get("decoder", {}))
-        except (TypeError, ValueError) as error:
-            raise BundleError(f"The decoder's settings in {self.path / FILE}: {error}") from error
+        """Detection thresholds and times."""
+        return self.metadata.decoder
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, dict[str, Any]]:
         """Figures by protocol."""
-        return dict(self.metadata["metrics"])
+        return dict(self.metadata.metrics)
 
     @property
-    def files(self) -> dict[str, Any]:
-        """What `export` measured of each TFLite file; empty where nothing was measured."""
-        return dict(self.metadata.get("files", {}))
+    def files(self) -> Measurements | None:
+        """What `export` measured of each TFLite file; None where nothing was measured."""
+        return self.metadata.files
 
     @property
-    def fingerprints(self) -> dict[str, list[float]]:
+    def fingerprints(self) -> dict[str, tuple[float, ...]]:
         """By TFLite file the probabilities that it gives for the test sound."""
-        return dict(self.metadata["fingerprint"])
+        return dict(self.metadata.fingerprint)
+
+    @property
+    def verifier(self) -> Verifier | None:
+        """What confirms detections; None where nothing does."""
+        return self.metadata.verifier
 
     def tflite(self, name: str = "clip") -> TFLiteModel:
         """Load one of the TFLite files and check it against its fingerprint.
@@ -218,9 +377,9 @@ class Bundle:
         if not path.exists():
             present = ", ".join(sorted(p.stem for p in self.path.glob("*.tflite"))) or "none"
             raise FileNotFoundError(f"{self.name} has no {path.name}; it has {present}.")
-        graph = TFLiteModel(path)
-        expected = np.array(self.fingerprints.get(name, []))
-        received = fingerprint(graph)
+        loaded = TFLiteModel(path)
+        expected = np.array(self.fingerprints.get(name, ()))
+        received = fingerprint(loaded)
         tolerance = INTEGER_TOLERANCE if name.endswith("int8") else TOLERANCE
         if expected.shape != received.shape or np.abs(expected - received).max() > tolerance:
             raise BundleError(
@@ -229,7 +388,7 @@ class Bundle:
                 f"{np.round(received, 3).tolist()}. The file and {FILE} are not of one model: "
                 "train or export it again."
             )
-        return graph
+        return loaded
 
 
 def chirp(n_samples: int, *, sample_rate: int = 16_000) -> Waveform:
@@ -240,114 +399,128 @@ def chirp(n_samples: int, *, sample_rate: int = 16_000) -> Waveform:
     return (tone + noise).astype(np.float32)
 
 
-def fingerprint(graph: TFLiteModel) -> npt.NDArray[np.float64]:
-    """Return the probabilities that a graph gives for the test sound, (labels,).
+def fingerprint(model: TFLiteModel) -> npt.NDArray[np.float64]:
+    """Return the probabilities that a TFLite model gives for the test sound, (labels,).
 
-    A graph for clips hears a chirp; one for a stream hears it for a second, step by step; one that
+    A model of clips hears a chirp; one of streams hears it for a second, step by step; one that
     takes coefficients gets 25 steps of seeded noise that spans about what speech does.
     """
-    if "waveform" in graph.inputs:
-        sound = chirp(graph.inputs["waveform"].shape[-1])[None]
-        answer = graph(waveform=sound)["probabilities"][0]
+    if "waveform" in model.inputs:
+        sound = chirp(model.inputs["waveform"].shape[-1])[None]
+        return model(waveform=sound)["probabilities"][0].astype(np.float64)
+    runner = StreamingRunner(model)
+    if runner.input == "samples":
+        steps = chirp(16_000 // runner.shape[0] * runner.shape[0]).reshape(-1, *runner.shape)
     else:
-        step = StreamingRunner(graph)
-        if step.input == "samples":
-            steps = chirp(16_000 // step.shape[0] * step.shape[0]).reshape(-1, *step.shape)
-        else:
-            noise = np.random.default_rng(0).standard_normal((25, *step.shape))
-            steps = (noise * 200 / (1 + np.arange(step.shape[-1]))).astype(np.float32)
-        answer = [step(x) for x in steps][-1]
-    return answer.astype(np.float64)
+        noise = np.random.default_rng(0).standard_normal((25, *runner.shape))
+        steps = (noise * 200 / (1 + np.arange(runner.shape[-1]))).astype(np.float32)
+    return [runner(x) for x in steps][-1].astype(np.float64)
 
 
 def write(
     path: Path,
     *,
     save_network: Callable[[Path], None],
-    graphs: Mapping[str, bytes],
+    tflite: Mapping[str, bytes],
     labels: Sequence[str],
-    features: FeatureConfig,
-    recipe: Mapping[str, Any],
-    training: Mapping[str, Any],
+    recipe: Recipe,
+    training: TrainingRecord,
 ) -> Bundle:
     """Write a model's folder; ``echoic.json`` comes last, for it makes the folder a model.
 
     What was made of a model that was there before goes.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    save_network
+        Writes the Keras network to a path: see `networks.save`.
+    tflite
+        Content of the TFLite files by name: "clip", "stream".
+    labels, recipe, training
+        What the folder says of the model.
     """
     path.mkdir(parents=True, exist_ok=True)
     if (path / FILE).exists():
         (path / FILE).unlink()
-        for made in ("*.tflite", "listen.py", "echoic_core.*", "confusion.png", "det.png"):
+        for made in _MADE_OF_A_MODEL:
             for old in path.glob(made):
                 old.unlink()
     save_network(path / "model.keras")
     (path / "labels.txt").write_text("".join(f"{x}\n" for x in labels), encoding="utf-8")
-    content = {
-        "schema": SCHEMA,
-        "name": path.resolve().name,
-        "labels": list(labels),
-        "features": dataclasses.asdict(features),
-        "decoder": {},
-        "recipe": dict(recipe),
-        "training": dict(training),
-        "metrics": {},
-        "fingerprint": _write_graphs(path, graphs),
-    }
-    _write_content(path, content)
-    return Bundle.load(path)
+    metadata = Metadata(
+        name=path.resolve().name,
+        labels=tuple(labels),
+        features=recipe.features,
+        recipe=recipe,
+        training=training,
+        metrics={},
+        fingerprint=_write_tflite(path, tflite),
+    )
+    return _save(path, metadata)
 
 
-def add_graphs(bundle: Bundle, graphs: Mapping[str, bytes], **more: Any) -> Bundle:
-    """Write TFLite files into a model's folder, with their fingerprints; ``more`` is noted too."""
-    prints = {**bundle.fingerprints, **_write_graphs(bundle.path, graphs)}
-    _write_content(bundle.path, {**bundle.metadata, "fingerprint": prints, **more})
-    return Bundle.load(bundle.path)
+_MADE_OF_A_MODEL = (
+    "*.tflite",
+    "listen.py",
+    "echoic_core.*",
+    "golden.json",
+    "confusion.png",
+    "det.png",
+)
+"""Files in a model's folder that another model makes anew, or not at all."""
 
 
-def remove_graph(bundle: Bundle, name: str) -> Bundle:
+def add_tflite(
+    bundle: Bundle, tflite: Mapping[str, bytes], *, files: Measurements | None = None
+) -> Bundle:
+    """Write TFLite files into a model's folder, with their fingerprints and measurements."""
+    prints = {**bundle.fingerprints, **_write_tflite(bundle.path, tflite)}
+    metadata = replace(bundle.metadata, fingerprint=prints, files=files or bundle.files)
+    return _save(bundle.path, metadata)
+
+
+def remove_tflite(bundle: Bundle, name: str) -> Bundle:
     """Take a TFLite file out of a model's folder, with its fingerprint."""
     (bundle.path / f"{name}.tflite").unlink()
     prints = {key: value for key, value in bundle.fingerprints.items() if key != name}
-    _write_content(bundle.path, {**bundle.metadata, "fingerprint": prints})
-    return Bundle.load(bundle.path)
+    return _save(bundle.path, replace(bundle.metadata, fingerprint=prints))
 
 
-def _write_graphs(path: Path, graphs: Mapping[str, bytes]) -> dict[str, list[float]]:
-    """Write ``NAME.tflite`` for each graph and return their fingerprints."""
+def _write_tflite(path: Path, tflite: Mapping[str, bytes]) -> dict[str, tuple[float, ...]]:
+    """Write ``NAME.tflite`` for each and return their fingerprints."""
     prints = {}
-    for name, content in graphs.items():
-        file = path / f"{name}.tflite"
-        with atomic(file) as partial:
+    for name, content in tflite.items():
+        with atomic(path / f"{name}.tflite") as partial:
             partial.write_bytes(content)
-            prints[name] = [round(float(p), 6) for p in fingerprint(TFLiteModel(partial))]
+            prints[name] = tuple(round(float(p), 6) for p in fingerprint(TFLiteModel(partial)))
     return prints
 
 
-def record(bundle: Bundle, report: Mapping[str, Any]) -> Bundle:
-    """Write the figures of an evaluation into the model's folder and its card.
+def add_metrics(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
+    """Write the figures of an evaluation into ``echoic.json``, without the card.
 
     They replace those of the same protocol; sides of a split and files are kept apart, but for
     streams, of which the last are kept.
     """
-    protocol = str(report["protocol"])
+    protocol = str(figures["protocol"])
     if protocol == "hash-split":
-        protocol = f"hash-split {report['split']}"
-    if (graph := str(report.get("graph", "stream"))) != "stream":
-        protocol = f"{protocol} {graph.removeprefix('stream_')}"
-    metrics = {**bundle.metrics, protocol: dict(report)}
-    _write_content(bundle.path, {**bundle.metadata, "metrics": metrics})
-    return Bundle.load(bundle.path)
+        protocol = f"hash-split {figures['split']}"
+    if (file := str(figures.get("file", "stream"))) != "stream":
+        protocol = f"{protocol} {file.removeprefix('stream_')}"
+    metrics = {**bundle.metrics, protocol: dict(figures)}
+    return _save(bundle.path, replace(bundle.metadata, metrics=metrics))
 
 
-def set_decoder(bundle: Bundle, config: DecoderConfig) -> Bundle:
-    """Write the decoder's settings into the model's folder; figures of others go."""
-    settings = config.to_dict()
+def set_decoder(bundle: Bundle, settings: DecoderConfig) -> Bundle:
+    """Write the decoder's settings into ``echoic.json``; figures of others go."""
     metrics = bundle.metrics
-    if metrics.get("stream", {}).get("decoder", settings) != settings:
+    then = metrics.get("stream", {}).get("decoder")
+    if then is not None and then != settings.to_dict():
         del metrics["stream"]
         (bundle.path / "det.png").unlink(missing_ok=True)
-    _write_content(bundle.path, {**bundle.metadata, "decoder": settings, "metrics": metrics})
-    return Bundle.load(bundle.path)
+    return _save(bundle.path, replace(bundle.metadata, decoder=settings, metrics=metrics))
 
 
 def versions() -> dict[str, str]:
@@ -388,9 +561,19 @@ def _locate(model: str | Path) -> Path:
     )
 
 
-def _write_content(path: Path, content: dict[str, Any]) -> None:
+def _writer(content: Any) -> str:
+    """Say which echoic wrote a file, as far as it tells."""
+    try:
+        return f"written by echoic {content['training']['versions']['echoic']}"
+    except (KeyError, TypeError, IndexError):
+        return "written by an unknown version of echoic"
+
+
+def _save(path: Path, metadata: Metadata) -> Bundle:
+    """Write ``echoic.json`` and return the folder as it reads now."""
     with atomic(path / FILE) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(metadata.to_dict(), indent=1) + "\n", encoding="utf-8")
+    return Bundle.load(path)
 
 
 __all__ = [
@@ -398,15 +581,22 @@ __all__ = [
     "FILE",
     "Bundle",
     "BundleError",
+    "Calibration",
+    "FileFigures",
+    "Measurements",
+    "Metadata",
     "StreamingRunner",
     "TFLiteError",
     "TFLiteModel",
-    "add_graphs",
+    "TrainingRecord",
+    "Verifier",
+    "add_metrics",
+    "add_tflite",
     "available",
     "chirp",
     "find",
     "fingerprint",
-    "record",
+    "remove_tflite",
     "set_decoder",
     "versions",
     "write",

@@ -1,6 +1,6 @@
 """The recognizer: sound in, words out. It runs what ships and imports no training framework.
 
-recognizer = Recognizer.load()
+recognizer = Recognizer("gru-12")
 for prediction in recognizer.predict("command.wav"):
     print(prediction.label, prediction.confidence)
 
@@ -12,20 +12,27 @@ for block in microphone:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from echoic import audio
-from echoic.runtime.bundle import Bundle
-from echoic.runtime.tflite import StreamingRunner
+from echoic.audio import SAMPLE_RATE, Resampler, Waveform
+from echoic.labels import SILENCE
+from echoic.runtime.bundle import Bundle, BundleError
+from echoic.runtime.tflite import StreamingRunner, TFLiteModel
 
-if TYPE_CHECKING:
-    import soxr
+Model = Bundle | str | Path | None
+"""What names a model: its folder, read or not; the name of one; None for the default model."""
+
+SHORT_CLIPS = 1.25
+"""Length (clips) up to which a recording is taken for one word."""
 
 WINDOW_HOP = 0.25
 """Distance (s) of the windows in which a recording longer than a clip is heard."""
@@ -83,36 +90,71 @@ class Posterior:
     state: npt.NDArray[np.float32] | None = None
 
 
-class Recognizer:
-    """A trained model, ready to listen to clips; make one with `Recognizer.load`.
+@runtime_checkable
+class Block(Protocol):
+    """A stretch of a source's sound, such as `microphone.Block`."""
 
-    Several threads may use one recognizer.
+    @property
+    def samples(self) -> Waveform:
+        """Mono, 16,000 Hz, (samples,)."""
+
+    @property
+    def time(self) -> float:
+        """When the first sample was heard (s)."""
+
+    @property
+    def gap(self) -> bool:
+        """Whether sound is missing before it."""
+
+
+class Recognizer:
+    """A trained model that names the words in recordings and streams.
+
+    A file of the model is read when it is first needed: ``clip.tflite`` by `predict`,
+    ``stream.tflite`` by `stream`. Several threads may use one recognizer.
+
+    Parameters
+    ----------
+    model
+        A model's folder, the name of one in ``models/`` or of one that ships with echoic, or a
+        `Bundle`; None means the default model, ``gru-12``.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        The model's folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such model.
+    BundleError
+        The folder is damaged.
+    TypeError
+        Something else than names a model.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self._clip = bundle.tflite("clip")
-        self.clip_samples: int = self._clip.inputs["waveform"].shape[-1]
-        """Samples of a clip: what the model hears at once."""
+    def __init__(self, model: Model = None) -> None:
+        self.bundle = _load(model)
+
+    def __repr__(self) -> str:
+        files = sorted(path.stem for path in self.bundle.path.glob("*.tflite"))
+        path = str(self.bundle.path)
+        return f"Recognizer({path!r}, labels=[{', '.join(self.labels)}], files={files})"
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> Recognizer:
-        """Load a model.
+    def load(cls, model: Model = None) -> Recognizer:
+        """Load a model: the same as ``Recognizer(model)``."""
+        return cls(model)
 
-        Parameters
-        ----------
-        path
-            A model's folder, or the name of one in ``models/`` or of one that ships with echoic;
-            None means the default model, ``gru-12``.
+    @cached_property
+    def _clip(self) -> TFLiteModel:
+        return self.bundle.tflite("clip")
 
-        Raises
-        ------
-        FileNotFoundError
-            There is no such model.
-        BundleError, TFLiteError
-            The folder is damaged; see `bundle`.
-        """
-        return cls(Bundle.load(path))
+    @property
+    def clip_samples(self) -> int:
+        """Samples of a clip: what the model hears at once."""
+        return int(self._clip.inputs["waveform"].shape[-1])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -129,9 +171,14 @@ class Recognizer:
         waveform_or_path: npt.ArrayLike | str | Path,
         sample_rate: int | None = None,
         *,
+        windows: bool = False,
         top: int = 3,
     ) -> list[Prediction]:
         """Name the words in a recording.
+
+        A recording of up to a clip and a quarter (1.25 s) is taken for one word. A longer one is
+        heard in windows of a clip, a quarter of a second apart, and a word is what two neighbouring
+        windows hear alike; see `merge`.
 
         Parameters
         ----------
@@ -139,19 +186,23 @@ class Recognizer:
             Samples of shape (samples,), float32 in [-1, 1] or int16; or a file.
         sample_rate
             Samples a second (Hz) of the samples; None means 16,000. A file states its own.
+        windows
+            Return what each window was heard as, instead of words.
         top
             How many labels each prediction lists.
 
         Returns
         -------
         list of Prediction
-            One for up to a second of sound; for more, one for each window of a second, a quarter
-            of a second apart.
+            Of a short recording one, whatever it is. Of a longer one those of its words, in their
+            order and without ``_silence_``; maybe none. With ``windows`` one for each window.
 
         Raises
         ------
         FileNotFoundError
-            There is no such file.
+            There is no such file, or the model has no ``clip.tflite``.
+        BundleError, TFLiteError
+            ``clip.tflite`` is damaged.
         AudioError
             Not sound: see `audio.read` and `audio.as_waveform`.
         """
@@ -161,13 +212,20 @@ class Recognizer:
             waveform = audio.as_waveform(
                 waveform_or_path, sample_rate=sample_rate, target_rate=self.sample_rate
             )
-        return [
+        heard = [
             self._prediction(start, min(start + self.clip_samples, len(waveform)), row, top)
             for start, row in self._windows(waveform)
         ]
+        if windows:
+            return heard
+        if len(waveform) <= SHORT_CLIPS * self.clip_samples:
+            words = [p for p in heard if p.label != SILENCE] or heard
+            best = max(words, key=lambda p: p.confidence)
+            return [dataclasses.replace(best, start=0.0, end=len(waveform) / self.sample_rate)]
+        return [p for p in merge(heard) if p.label != SILENCE]
 
     def stream(
-        self, *, sample_rate: int | None = None, graph: str | None = None
+        self, *, sample_rate: int | None = None, file: str = "stream"
     ) -> StreamingRecognizer:
         """Begin to listen to sound that comes in blocks.
 
@@ -175,8 +233,9 @@ class Recognizer:
         ----------
         sample_rate
             Samples a second (Hz) of the sound; None means 16,000.
-        graph
-            Which of the model's files to run; None means ``stream``, ``stream_int8`` is smaller.
+        file
+            Which of the model's TFLite files to run: ``stream``, or ``stream_int8``, which is
+            smaller.
 
         Returns
         -------
@@ -188,9 +247,9 @@ class Recognizer:
         FileNotFoundError
             The model has no such file: it needs whole clips, or was not exported.
         BundleError, TFLiteError
-            The file is damaged; see `bundle`.
+            The file is damaged; see `Bundle.tflite`.
         """
-        return StreamingRecognizer(self.bundle, sample_rate=sample_rate, graph=graph)
+        return StreamingRecognizer(self.bundle, sample_rate=sample_rate, file=file)
 
     def probabilities(self, waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities of clips, (clips, samples) to (clips, labels), one clip at a time."""
@@ -221,36 +280,59 @@ class Recognizer:
 class StreamingRecognizer:
     """A model that listens to a stream, a block at a time; make one with `Recognizer.stream`.
 
-    How the stream is cut into blocks makes no difference to what is heard. It may be used from any
-    thread, from one at a time.
+    How the stream is cut into blocks makes no difference to what is heard, and a stream of another
+    rate gives what a file of that rate does. It may be used from any thread, from one at a time.
+
+    Parameters
+    ----------
+    model, sample_rate, file
+        See `Recognizer` and `Recognizer.stream`.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        In the order of the probabilities.
+    sample_rate, model_rate : int
+        Samples a second (Hz) of what is given, and of what the model hears.
+    delay : float
+        Longest time (s) that a sample waits in the resampler; 0 at the model's rate.
     """
 
     _steps: int
-    _waiting: npt.NDArray[np.float32]
-    _resampler: soxr.ResampleStream | None
+    _start: float
+    _waiting: Waveform
 
     def __init__(
-        self, bundle: Bundle, *, sample_rate: int | None = None, graph: str | None = None
+        self, model: Model = None, *, sample_rate: int | None = None, file: str = "stream"
     ) -> None:
-        self._step = StreamingRunner(bundle.tflite(graph or "stream"))
+        bundle = _load(model)
+        self._name = f"{bundle.path}/{file}.tflite"
+        self._step = StreamingRunner(bundle.tflite(file))
         self._hidden = _hidden(self._step.states)
         self.labels = bundle.labels
         self.model_rate = bundle.features.sample_rate
-        self.sample_rate = sample_rate or self.model_rate
+        self.sample_rate = self.model_rate if sample_rate is None else sample_rate
+        self._resampler = Resampler(self.sample_rate, self.model_rate)
+        self.delay = self._resampler.delay
         self.reset()
+
+    def __repr__(self) -> str:
+        return f"StreamingRecognizer({self._name!r}, sample_rate={self.sample_rate})"
 
     @property
     def step_seconds(self) -> float:
         """Time (s) between two posteriors."""
         return self._step.shape[0] / self.model_rate
 
-    def process(self, samples: npt.ArrayLike) -> list[Posterior]:
+    def process(self, samples: npt.ArrayLike | Block) -> list[Posterior]:
         """Hear the next block.
 
         Parameters
         ----------
         samples
-            Any number of them, shape (samples,), float32 in [-1, 1] or int16.
+            Any number of them, shape (samples,), float32 in [-1, 1] or int16; or a block of a
+            microphone or file, which has 16,000 Hz. Before a block with a ``gap`` what was heard
+            is forgotten, and the clock goes on at the block's time.
 
         Returns
         -------
@@ -261,13 +343,36 @@ class StreamingRecognizer:
         ------
         AudioError
             Not sound: see `audio.as_waveform`. The block is not heard at all, the stream goes on.
+        ValueError
+            A block, and the stream has not 16,000 Hz.
         """
-        array = np.asarray(samples)
+        block = samples if isinstance(samples, Block) else None
+        if block is not None and self.sample_rate != SAMPLE_RATE:
+            raise ValueError(
+                f"Expected samples at {self.sample_rate:,} Hz, received a block, which has "
+                f"{SAMPLE_RATE:,} Hz. Make the stream with sample_rate={SAMPLE_RATE}."
+            )
+        array = np.asarray(samples if block is None else block.samples)
         if array.shape == (0,):
             return []
         waveform = audio.as_waveform(array)
-        if self._resampler is not None:
-            waveform = self._resampler.resample_chunk(waveform)
+        if block is not None and block.gap:
+            self.reset()
+            self._start = block.time
+        return self._take(self._resampler.process(waveform))
+
+    def flush(self) -> list[Posterior]:
+        """End the stream: hear what the resampler holds back.
+
+        Returns
+        -------
+        list of Posterior
+            None where the sound has the model's rate. A last incomplete step is not heard. Call
+            `reset` before another stream.
+        """
+        return self._take(self._resampler.flush())
+
+    def _take(self, waveform: Waveform) -> list[Posterior]:
         self._waiting = np.concatenate([self._waiting, waveform])
         size = self._step.shape[0]
         n_steps = len(self._waiting) // size
@@ -290,12 +395,12 @@ class StreamingRecognizer:
         if self._hidden is None:
             return None
         cell = f"{self._hidden.removesuffix('_h')}_c"
-        step = StreamingRunner(self._step.graph)
+        step = StreamingRunner(self._step.model)
         name = cell if cell in step.states else self._hidden
         silence = np.zeros(step.shape, np.float32)
         for _ in range(SETTLE_STEPS):
             step(silence)
-        settled, tensor = step.states, step.graph.inputs[name]
+        settled, tensor = step.states, step.model.inputs[name]
         rest = tensor.dequantize(settled[name])
         differences = []
         for unit in range(rest.shape[-1]):
@@ -312,33 +417,43 @@ class StreamingRecognizer:
     def reset(self) -> None:
         """Forget what was heard and begin a new stream, at time 0."""
         self._step.reset()
+        self._resampler.reset()
         self._steps = 0
+        self._start = 0.0
         self._waiting = np.zeros(0, np.float32)
-        self._resampler = _resampler(self.sample_rate, self.model_rate)
 
     def _hear(self, step: npt.NDArray[np.float32]) -> Posterior:
         self._steps += 1
         probabilities = self._step(step)
         state = None
         if self._hidden is not None:
-            tensor = self._step.graph.outputs[self._hidden]
+            tensor = self._step.model.outputs[self._hidden]
             state = tensor.dequantize(self._step.states[self._hidden])[0]
-        return Posterior(self._steps * self.step_seconds, probabilities, state)
+        time = self._start + self._steps * self.step_seconds
+        return Posterior(time, probabilities, state)
+
+
+def _load(model: Model) -> Bundle:
+    """Read a model's folder, whatever names it."""
+    if isinstance(model, Bundle):
+        return model
+    if model is not None and not isinstance(model, str | Path):
+        raise TypeError(
+            f"Expected a model's name, its folder, a Bundle or None, received {model!r} of type "
+            f"{type(model).__name__}. Name one, such as Recognizer('gru-12')."
+        )
+    if model is not None and Path(model).is_file():
+        raise BundleError(
+            f"Expected a model's folder, received the file {model}. Name the folder that it is in, "
+            f"{str(Path(model).parent)!r}."
+        )
+    return Bundle.load(model)
 
 
 def _hidden(states: Iterable[str]) -> str | None:
     """The output of the last recurrent layer among the names of states, which end in its place."""
     layers = {int(name.split("_")[-2]): name for name in states if name.endswith("_h")}
     return layers[max(layers)] if layers else None
-
-
-def _resampler(sample_rate: int, target_rate: int) -> soxr.ResampleStream | None:
-    """Resample block by block; the low quality reaches its latency of 11 ms and no more."""
-    if sample_rate == target_rate:
-        return None
-    import soxr
-
-    return soxr.ResampleStream(sample_rate, target_rate, 1, dtype="float32", quality="LQ")
 
 
 def merge(predictions: Sequence[Prediction], *, at_least: int = 2) -> list[Prediction]:

@@ -14,11 +14,11 @@ from echoic.files import quiet_stderr
 
 
 class TFLiteError(ValueError):
-    """A file that is not a graph of echoic, or cannot be run."""
+    """A file that is not a model of echoic, or cannot be run."""
 
 
 STATE = "state_"
-"""Begins the name of every state among a graph's inputs and outputs."""
+"""Begins the name of every state among a model's inputs and outputs."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Tensor:
     zero_point: int
 
     def quantize(self, values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """Real values as the graph wants them; what exceeds the range of integers is clipped."""
+        """Return real values as the model takes them, clipped to the range of its integers."""
         if self.dtype.kind == "f":
             return values.astype(self.dtype, copy=False)
         limits = np.iinfo(self.dtype)
@@ -42,14 +42,14 @@ class Tensor:
         return np.clip(integers, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Real values of what the graph gave."""
+        """Return the real values of what the model gave."""
         if self.dtype.kind == "f":
             return values
         return np.asarray(self.scale * (values.astype(np.float32) - self.zero_point), np.float32)
 
 
 class TFLiteModel:
-    """One TFLite graph, loaded; safe to call from several threads.
+    """One TFLite file, loaded; safe to call from several threads.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class TFLiteModel:
         Raises
         ------
         ValueError
-            An input of another name, shape or dtype than the graph's: LiteRT would crash on some.
+            An input of another name, shape or dtype than the model's: LiteRT would crash on some.
         """
         received = {name: (a.shape, a.dtype) for name, a in arrays.items()}
         if received != self._expected:
@@ -110,39 +110,39 @@ class TFLiteModel:
 
 
 class StreamingRunner:
-    """A graph that takes a step at a time, and the states that it hands from each to the next.
+    """A model that takes a step at a time, and the states that each step hands to the next.
 
     Parameters
     ----------
-    graph
+    model
         With one input, ``samples`` or ``frames``, beside its states.
     """
 
-    def __init__(self, graph: TFLiteModel) -> None:
-        self.graph = graph
-        (self.input,) = (name for name in graph.inputs if not name.startswith(STATE))
+    def __init__(self, model: TFLiteModel) -> None:
+        self.model = model
+        (self.input,) = (name for name in model.inputs if not name.startswith(STATE))
         self.reset()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of what a step takes, without the batch."""
-        return self.graph.inputs[self.input].shape[1:]
+        return self.model.inputs[self.input].shape[1:]
 
     def reset(self) -> None:
         """Forget everything: the states become zeros."""
         self.states = {
             name: tensor.quantize(np.zeros(tensor.shape, np.float32))
-            for name, tensor in self.graph.inputs.items()
+            for name, tensor in self.model.inputs.items()
             if name.startswith(STATE)
         }
 
     def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Take a step: (samples,) or (frames, n_mfcc) float32 to probabilities (labels,)."""
-        given = self.graph.inputs[self.input].quantize(x[None])
-        after = self.graph(**{self.input: given}, **self.states)
+        given = self.model.inputs[self.input].quantize(x[None])
+        after = self.model(**{self.input: given}, **self.states)
         probabilities = after.pop("probabilities")
         self.states = after
-        return self.graph.outputs["probabilities"].dequantize(probabilities)[0]
+        return self.model.outputs["probabilities"].dequantize(probabilities)[0]
 
 
 def _tensors(details: dict[str, Any]) -> dict[str, Tensor]:

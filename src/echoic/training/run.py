@@ -385,20 +385,21 @@ def train(
     FileExistsError
         ``out`` holds a model or an unfinished run, and neither ``resume`` nor ``overwrite``.
     FileNotFoundError, ValueError
-        ``resume``, and there is no run in ``out``, or it began otherwise; or there is no such
-        teacher, or one that cannot teach (`load_teachers`); or there is no ``initial_weights``, or it has no
-        layer alike.
+        The table of layers is none (`networks.check`); or ``resume``, and there is no run in
+        ``out``, or it began otherwise; or there is no such teacher, or one that cannot teach
+        (`load_teachers`); or there is no ``initial_weights``, or it has no layer alike.
     ChildProcessError
         One of the ``workers`` ended.
     DataError
         See `speech_commands.load`.
     """
+    networks.check(recipe)
     out = Path(out)
     work = out / ".training"
     extra_data = _available_extras(data, recipe) if extra_data is None else extra_data
     teachers = available_teachers(recipe) if teachers is None else teachers
     taught_by = load_teachers(teachers, recipe)
-    inputs = {
+    inputs: dict[str, Any] = {
         "extra_data": [Path(folder).resolve().name for folder in extra_data],
         "teachers": [_name_of(teacher) for teacher in taught_by],
         "initial_weights": _beginning(initial_weights).name if initial_weights else None,
@@ -488,26 +489,27 @@ def train(
     bundle = bundles.write(
         out,
         save_network=lambda path: networks.save(model, path),
-        graphs=export.float_graphs(model, recipe.features, seconds=recipe.data.clip_seconds),
+        tflite=export.float_graphs(model, recipe.features, seconds=recipe.data.clip_seconds),
         labels=split.labels,
-        features=recipe.features,
-        recipe=recipe.to_dict(),
-        training={
-            "data": data_name or Path(data).resolve().name,
-            "command": command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
-            "counts": {"training": split.counts, "validation": validation.counts},
-            "damaged": len(split.damaged) + len(validation.damaged),
-            "files_sha256": files_sha256,
-            **inputs,
-            "pretrained_sources": pretrained_sources(taught_by, initial_weights),
-            "parameters": model.count_params(),
-            "temperature": temperature and round(temperature, 4),
-            "logit_adjustment": None if adjustment is None else adjustment.tolist(),
-            "best_epoch": checkpoints.best["epoch"],
-            "seed": recipe.training.seed,
-            "backend": keras.backend.backend(),
-            "versions": bundles.versions(),
-        },
+        recipe=recipe,
+        training=bundles.TrainingRecord(
+            data=data_name or Path(data).resolve().name,
+            command=command or f"echoic.train(..., data={str(data)!r}, out={str(out)!r})",
+            counts={"training": split.counts, "validation": validation.counts},
+            damaged=len(split.damaged) + len(validation.damaged),
+            files_sha256=files_sha256,
+            extra_data=tuple(inputs["extra_data"]),
+            teachers=tuple(inputs["teachers"]),
+            initial_weights=inputs["initial_weights"],
+            pretrained_sources=tuple(pretrained_sources(taught_by, initial_weights)),
+            parameters=model.count_params(),
+            temperature=None if temperature is None else round(temperature, 4),
+            logit_adjustment=None if adjustment is None else tuple(adjustment.tolist()),
+            best_epoch=int(checkpoints.best["epoch"]),
+            seed=recipe.training.seed,
+            backend=keras.backend.backend(),
+            versions=bundles.versions(),
+        ),
     )
     curves = {key: [row[key] for row in checkpoints.history] for key in checkpoints.history[0]}
     picture = plots.history(curves, title=out.name)
