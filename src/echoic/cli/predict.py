@@ -19,7 +19,9 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="Labels to list for each prediction.")] = 3,
     windows: Annotated[
         bool,
-        typer.Option("--windows", help="Of a long recording, list each window instead of words."),
+        typer.Option(
+            "--windows", help="List each window of a long recording instead of its words."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -62,7 +62,7 @@ def show_predictions(path: Path, predictions: list[Prediction]) -> None:
             f"{p.confidence:4.0%} [green]{bar}[/]"
         )
     if not predictions:
-        console.print("  [dim]no word; --windows lists what each window was heard as[/]")
+        console.print("  [dim]no word; --windows lists each window[/]")
 
 
 def show_devices(found: list[Device], *, as_json: bool) -> None:
