@@ -18,7 +18,7 @@ from echoic import audio
 from echoic.config import DecoderConfig
 from echoic.explain.icebreaker import IceBreaker, IceBreakerView, Turn, play
 from echoic.live import Listener, Voice, half_duplex
-from echoic.live.voice import voice
+from echoic.live.voice import speech_program
 from echoic.microphone import Block, Event, Microphone, Status
 from echoic.runtime.recognizer import Posterior
 
@@ -27,7 +27,7 @@ LABELS = ("_silence_", "_unknown_", "yes", "no", "up")
 SAMPLE_WORDS = {"yes": (0.9, 2.3), "left": (2.8, 4.2)}
 """Where in the sample stream they are (s), with quiet around them."""
 
-needs_voice = pytest.mark.skipif(voice() is None, reason="there is no espeak-ng")
+needs_voice = pytest.mark.skipif(speech_program() is None, reason="there is no espeak-ng")
 
 
 def speaks_for(seconds, status=0):

@@ -1,4 +1,4 @@
-"""Recipes, batches, and a run that survives whatever happens to it."""
+"""Batches, and a run that survives whatever happens to it."""
 
 import dataclasses
 import json
@@ -33,96 +33,6 @@ from echoic.training.batcher import Batcher, features_alone
 def feed(tiny_recipe, sample):
     recipe = Recipe.load(tiny_recipe)
     return DataLoader(datasets.load(sample, recipe.data, "training"), recipe)
-
-
-# --- recipes
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_each_shipped_recipe_is_whole_and_survives_a_round_trip_through_json(name):
-    recipe = Recipe.load(name)
-    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
-    assert again == recipe
-    assert recipe.data.labels[:2] == ("_silence_", "_unknown_")
-
-
-def test_the_nine_recipes_ship():
-    names = ["attention", "bag", "crnn", "embedding", "gru", "lstm", "rnn", "small", "whisper"]
-    assert recipe_names() == names
-
-
-def test_a_recipe_that_has_a_base_changes_only_what_it_names():
-    gru, crnn = Recipe.load("gru"), Recipe.load("crnn")
-    assert dataclasses.replace(crnn, model=gru.model, training=gru.training) == gru
-    assert crnn.model != gru.model
-
-
-def test_streamable_recipes_are_the_causal_ones():
-    streamable = {n for n in recipe_names() if Recipe.load(n).model.streamable}
-    assert streamable == {"crnn", "gru", "lstm", "rnn", "small"}
-
-
-def test_overrides_are_toml_values_or_bare_words():
-    recipe = Recipe.load(
-        "gru",
-        overrides=[
-            "training.epochs=5",
-            "augmentation.snr=[5, 10]",
-            "data.vocabulary=yes,no",
-            "data.unseen_words=[]",
-        ],
-    )
-    assert recipe.training.epochs == 5
-    assert recipe.augmentation.snr == (5.0, 10.0)
-    assert recipe.data.labels == ("_silence_", "_unknown_", "yes", "no")
-    assert recipe.data.unseen_words == ()
-    every = Recipe.load("gru", overrides=["data.vocabulary=35", "data.unseen_words=[]"])
-    assert len(every.data.labels) == 35
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("training.epoch=5", "no key epoch"),
-        ("trainings.epochs=5", "no section trainings"),
-        ("training.epochs=five", "to be int, received 'five'"),
-        ("training.epochs=1.5", "to be int, received 1.5"),
-        ("training.epochs=true", "to be int, received True"),
-        ("training.deterministic=1", "to be bool, received 1"),
-        ("training.epochs=0", "above 0"),
-        ("training.clips_per_sequence=0", "above 0"),
-        ("training.auxiliary_loss_weight=-1", "at least 0"),
-        ("training.batch_size=32", "a multiple of training.clips_per_sequence = 3, received 32"),
-        ("data.clip_seconds=0.95", "whole number of the network's steps of 640 samples"),
-        ('model.layers=[{type="mean"}]', "to be 1 for a network that needs the whole clip"),
-        ("training.epochs", "section.key=value"),
-        ("epochs=5", "section.key=value"),
-        ("features.sample_rate=32000", "to be 16000"),
-        ("features.n_mfcc=400", "n_mfcc between"),
-        ("features.n_fft=600", "n_fft to be a power of two, as TFLite needs it, received 600"),
-        ('model.layers=[{type="bidirectional", units=8}]', "mean or attention in model.layers"),
-        ("augmentation.snr=[10, 5]", "as \\[low, high\\]"),
-        ("data.unknown_fraction=2", "sum to"),
-        ("data.unseen_words=['yes']", "cannot be unseen: yes"),
-        ("data.extra_data=voices", "data.extra_data to be a list, received 'voices'"),
-        ("training.teachers=gru-12", "training.teachers to be a list, received 'gru-12'"),
-        ("model.layers=[{type='quantum'}]", "received 'quantum'"),
-    ],
-)
-def test_a_wrong_override_says_what_is_wrong(override, message):
-    with pytest.raises(ValueError, match=message):
-        Recipe.load("gru", overrides=[override])
-
-
-def test_a_recipe_that_is_not_there_or_not_toml(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="attention, bag, crnn, embedding, gru, lstm, rnn, small, whisper"
-    ):
-        Recipe.load("transformer")
-    broken = tmp_path / "broken.toml"
-    broken.write_text("[training\n")
-    with pytest.raises(ValueError, match="is not TOML"):
-        Recipe.load(broken)
 
 
 # --- batches

@@ -166,6 +166,7 @@ def tune(
 ) -> None:
     """Tune detection thresholds on validation streams, and store them in the model."""
     from echoic import evaluation
+    from echoic.export import golden
     from echoic.reports.card import write_card
     from echoic.runtime import bundle as bundles
 
@@ -174,7 +175,11 @@ def tune(
         tuning = evaluation.tune(
             bundle, data, negatives=negatives, limit=max_false_accepts, on_progress=progress
         )
-    write_card(bundles.set_decoder(bundle, tuning.config))
+    had_golden_file = (bundle.path / golden.FILE).exists()
+    bundle = bundles.set_decoder(bundle, tuning.config)
+    if had_golden_file:
+        golden.write(bundle)
+    write_card(bundle)
     if as_json:
         print_json({"model": bundle.name, **tuning.report()})
         return
