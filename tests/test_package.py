@@ -51,7 +51,7 @@ def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
     files = {p.relative_to(wheel / "echoic").as_posix() for p in (wheel / "echoic").rglob("*")}
     recipes = {f"recipes/{n}.toml" for n in config.recipe_names()}
     assert (
-        recipes | {"py.typed", "assistants/default.toml", "pretrained/gru-12/clip.tflite"} <= files
+        recipes | {"py.typed", "assistant/default.toml", "pretrained/gru-12/clip.tflite"} <= files
     )
     assert {f.split("/")[1] for f in files if f.startswith("pretrained/")} == {"gru-12"}
     assert not [f for f in files if ".training" in f]
