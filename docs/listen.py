@@ -1,4 +1,4 @@
-"""Draw docs/listen.svg and docs/listen_memory.svg: ``echoic listen`` hears the sample stream.
+"""Draw docs/listen.svg and docs/listen_memory.svg: ``echoic listen`` on the sample stream.
 
 python docs/listen.py [OUT] [MODEL]
 

@@ -225,7 +225,7 @@ class TestFunction:
 
         release = threading.Event()
         assert failure(Command(call=hang, timeout=0.1), programs) == (
-            "the function 'hang' was not done after 0.1 s; it goes on, and nobody waits for it."
+            "the function 'hang' was not done after 0.1 s; it goes on in the background."
         )
         release.set()
 

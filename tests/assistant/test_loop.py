@@ -43,7 +43,7 @@ def test_an_action_that_fails_does_not_end_the_listening(sample, tmp_path):
     recognizer = Recognizer.load()
     listener = Listener(recognizer.stream(), config=recognizer.bundle.decoder, outputs=[notes])
     with FileSource(path) as source:
-        assistant.run(source, listener=listener, speaker=Voice(command=()))
+        assistant.run(source, listener=listener, voice=Voice(command=()))
     assert [order.command for order in orders] == ["left", "left"]
     assert notes.messages[0] == "Asleep: say 'yes'."
     ends = [message for message in notes.messages if message.startswith("Asleep: left")]
@@ -81,7 +81,7 @@ def test_a_program_does_not_outlive_the_listening(sample, tmp_path):
     program = [sys.executable, "-c", code, str(tmp_path / "begun")]
     assistant = Assistant(wake="yes", commands={"left": Command(run=program, timeout=60)})
     with Broken(path) as source, pytest.raises(OSError, match="broken"):
-        assistant.run(source, speaker=Voice(command=()))
+        assistant.run(source, voice=Voice(command=()))
     for thread in threading.enumerate():
         if thread.name == "echoic action":  # waits for the program
             thread.join(20)
@@ -105,7 +105,7 @@ def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
     recognizer = Recognizer.load()
     listener = Listener(recognizer.stream(), config=recognizer.bundle.decoder, outputs=[notes])
     with Quick(path) as source:
-        assistant.run(source, listener=listener, speaker=Voice(command=()))
+        assistant.run(source, listener=listener, voice=Voice(command=()))
     assert len(orders) == 1
     assert re.match(
         r"Asleep: left is done\. \d\d s of sound were discarded meanwhile\.", notes.messages[3]
@@ -145,7 +145,7 @@ def test_a_command_carries_a_number(sample, tmp_path):
     assistant = Assistant("gru-commands", wake="go")
     assistant.on("right", number=True)(orders.append)
     with FileSource(tmp_path / "said.wav") as source:
-        assistant.run(source, speaker=Voice(command=()))
+        assistant.run(source, voice=Voice(command=()))
     assert [(order.command, order.number) for order in orders] == [("right", 4)]
 
 
@@ -167,7 +167,7 @@ def test_a_program_that_is_not_waited_for_lets_the_listening_go_on(sample, tmp_p
             return super().__next__()
 
     with Slow(path) as source:
-        assistant.run(source, listener=listener, speaker=Voice(command=()))
+        assistant.run(source, listener=listener, voice=Voice(command=()))
     events = [e for e in notes.events if e.command == "left"]
     assert [e.event for e in events[:2]] == ["command", "done"]
     assert events[1].time - events[0].time < 1.5

@@ -31,7 +31,7 @@ Function = Callable[[Order], object]
 
 
 class ActionError(Exception):
-    """An action that failed; the message tells a person how."""
+    """An action that failed; the message says how, for a person."""
 
 
 @settings("", title="a command")
@@ -249,7 +249,7 @@ def _call(call: str | Function, order: Order, seconds: float) -> None:
         call_with_timeout(lambda: _function(call)(order), seconds=seconds, what=name)
     except CallTimeoutError:
         raise ActionError(
-            f"{name} was not done after {seconds:g} s; it goes on, and nobody waits for it."
+            f"{name} was not done after {seconds:g} s; it goes on in the background."
         ) from None
     except (Exception, SystemExit) as error:  # whatever a function raises, the listening goes on
         raise ActionError(f"{name} failed: {_explain(error)}") from error
@@ -284,7 +284,7 @@ def _post(address: str, order: Order, seconds: float) -> None:
 
     slow = f"{address} has not answered after {seconds:g} s."
     try:
-        # With a time of its own: the socket's begins anew with each byte.
+        # With a timeout of its own: the socket's starts over with each byte.
         call_with_timeout(send, seconds=seconds, what=address)
     except urllib.error.HTTPError as error:
         with error:

@@ -31,7 +31,7 @@ class Configuration:
     seconds, number_seconds
         Time (s) for a command after the wake word, and for a number after the command.
     dry_run
-        Only tell what would be done.
+        Only report what would be done.
     commands
         The commands by their words.
     """
@@ -104,10 +104,11 @@ def _command(word: str, table: Any, folder: Path | None) -> Command:
 
 
 def _model(name: str | None, folder: Path) -> str | None:
-    """Prefer a folder beside the file; a name without one means a model in models/."""
-    if name is None or (beside := folder / Path(name).expanduser()).is_dir():
-        return name and str(beside)
-    return name if Path(name).name == name else str(beside)
+    """Return a folder beside the file or, for a name without one, the name of a model."""
+    if name is None:
+        return None
+    beside = (folder / Path(name).expanduser()).resolve()
+    return name if Path(name).name == name and not beside.is_dir() else str(beside)
 
 
 def _import_from(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The loop of an assistant: listen, decide, act, and tell what happens."""
+"""The loop of an assistant: listen, decide, act, report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Assistant:
     seconds, number_seconds
         Time (s) for a command after the wake word, and for a number after the command.
     dry_run
-        Only tell what would be done.
+        Only report what would be done.
     folder
         Where the commands' relative paths begin, and where their programs run; None means the
         working directory.
@@ -141,7 +141,7 @@ class Assistant:
         source: Source,
         *,
         listener: Listener | None = None,
-        speaker: Voice | None = None,
+        voice: Voice | None = None,
     ) -> None:
         """Listen to a source to its end, and act.
 
@@ -154,7 +154,7 @@ class Assistant:
         listener
             With the labels of the model; its outputs receive an `Activity` for each change. None
             makes a listener of ``model``, and what fails is logged.
-        speaker
+        voice
             Plays the chimes, which are not listened to; None means the system's loudspeaker, and
             no chimes where the source is a recording, which does not wait for them.
 
@@ -172,8 +172,8 @@ class Assistant:
             stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
             listener = Listener(stream, config=bundle.decoder)
         self.check(listener.labels)
-        if speaker is None:
-            speaker = Voice(command=(), play=loudspeaker if source.realtime else None)
+        if voice is None:
+            voice = Voice(command=(), play=loudspeaker if source.realtime else None)
         numbers = {word: command.number for word, command in self.commands.items()}
         dialogue = Dialogue(
             self.wake, numbers, seconds=self.seconds, number_seconds=self.number_seconds
@@ -181,13 +181,13 @@ class Assistant:
         listener.on_status(Activity(0.0, "sleep", dialogue.state, f"say {self.wake!r}."))
         programs = Programs()
         try:
-            for block in half_duplex(source, listener, speaker):
+            for block in half_duplex(source, listener, voice):
                 # A block may hold several words: each is answered before the next is processed.
                 for d in listener.process(block):
                     turns = dialogue.on_word(d.time, d.label)
-                    self._answer(turns, dialogue, source, listener, speaker, programs)
+                    self._answer(turns, dialogue, source, listener, voice, programs)
                 turns = dialogue.pass_time(block.end)
-                self._answer(turns, dialogue, source, listener, speaker, programs)
+                self._answer(turns, dialogue, source, listener, voice, programs)
                 self._report(programs, block.end, dialogue, listener)
         finally:
             programs.close()
@@ -198,13 +198,13 @@ class Assistant:
         dialogue: Dialogue,
         source: Source,
         listener: Listener,
-        speaker: Voice,
+        voice: Voice,
         programs: Programs,
     ) -> None:
         for turn in turns:
             listener.on_status(_activity(turn))
             if not (order := turn.order):
-                speaker.chime("sleep" if turn.state == "asleep" else "wake")
+                voice.chime("sleep" if turn.state == "asleep" else "wake")
                 continue
             ended = turn.time
             if source.realtime:
@@ -215,7 +215,7 @@ class Assistant:
             if (deaf := ended - turn.time) >= 1:
                 message += f" {deaf:.0f} s of sound were discarded meanwhile."
             listener.on_status(_activity(dialogue.done(ended, message), event, order))
-            speaker.chime("done" if event == "done" else "sleep")
+            voice.chime("done" if event == "done" else "sleep")
 
     def _act_deaf(
         self, order: Order, source: Source, listener: Listener, programs: Programs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from echoic.cli.extras import require_training
 from echoic.cli.options import (
     DATA,
     DataOption,
@@ -81,6 +82,7 @@ def evaluate(
         raise typer.BadParameter("Expected --stream with --negatives, received --negatives alone.")
     if max_clips and (not report or stream or continuous):
         raise typer.BadParameter("Expected --max-clips with --report of clips.")
+    require_training()
     from echoic import evaluation, reports
     from echoic.data import load_folders
     from echoic.runtime.bundle import Bundle
@@ -136,6 +138,7 @@ def compare(
     """Compare models on the same clips, with a significance test against the first."""
     if len(models) < 2:
         raise typer.BadParameter(f"Expected at least two models, received only {models[0]}.")
+    require_training()
     from echoic import evaluation
     from echoic.runtime.bundle import Bundle
 
@@ -165,6 +168,7 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Tune detection thresholds on validation streams, and store them in the model."""
+    require_training()
     from echoic import evaluation
     from echoic.export import golden
     from echoic.reports.card import write_card

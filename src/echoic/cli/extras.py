@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 
 def import_tensorflow() -> None:
@@ -13,3 +14,16 @@ def import_tensorflow() -> None:
     with quiet_stderr():
         import keras  # noqa: F401
         import tensorflow as tf  # noqa: F401 (whatever the backend, it writes TFLite)
+
+
+def require_training() -> None:
+    """Refuse to begin a verb that would miss a package later.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        A package of the extra `train` is not installed.
+    """
+    for package in ("keras", "tensorflow", "librosa", "scipy", "matplotlib"):
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)

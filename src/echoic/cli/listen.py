@@ -137,8 +137,8 @@ def assistant(
             show = JsonLines(words) if as_json else Lines(words)
         listener.outputs.append(stack.enter_context(show))
         # A recording does not wait until a chime was played.
-        speaker = Voice(command=(), play=None if quiet or wav else loudspeaker)
-        helper.run(source, listener=listener, speaker=speaker)
+        voice = Voice(command=(), play=None if quiet or wav else loudspeaker)
+        helper.run(source, listener=listener, voice=voice)
 
 
 def icebreaker(

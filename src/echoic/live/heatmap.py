@@ -53,7 +53,7 @@ class StateHeatmap:
         counts = np.bincount(self.groups, minlength=influence.shape[1])
         members = self.groups[:, None] == np.arange(influence.shape[1])
         self._mean = members / np.maximum(counts, 1)
-        self._nobody = counts == 0
+        self._empty = counts == 0
         self._kept: deque[tuple[int, npt.NDArray[np.float64]]] = deque(maxlen=2048)
 
     def add(self, time: float, state: npt.NDArray[np.float32]) -> None:
@@ -65,7 +65,7 @@ class StateHeatmap:
         if self._kept and self._kept[-1][0] == moment:
             self._kept.pop()
         means = state @ self._mean
-        means[self._nobody] = np.nan
+        means[self._empty] = np.nan
         self._kept.append((moment, means))
 
     def moments(self, first: int, n_cells: int) -> npt.NDArray[np.float64]:

@@ -151,7 +151,7 @@ class Voice:
             return
         self._deadline = self._clock() + PROGRAM_SECONDS + WORD_SECONDS * len(text.split())
         assert self._process.stdin
-        with suppress(OSError):  # it may have ended already; its status tells
+        with suppress(OSError):  # it may have ended already, see its status
             self._process.stdin.write(text.encode())
         with suppress(OSError):
             self._process.stdin.close()
@@ -205,14 +205,14 @@ class Voice:
         self.stop()
 
 
-def half_duplex(source: Source, listener: Listener, speaker: Voice) -> Iterator[Block]:
-    """Yield the blocks of a source in which the speaker is not audible.
+def half_duplex(source: Source, listener: Listener, voice: Voice) -> Iterator[Block]:
+    """Yield the blocks of a source in which the voice is not audible.
 
     The others are read and discarded, so that none waits, and the listener starts over with the
     first block after them.
     """
     for block in source:
-        if speaker.audible(source, block):
+        if voice.audible(source, block):
             listener.interrupt()
         else:
             yield block
