@@ -1,4 +1,4 @@
-"""Draw docs/listen.svg and docs/listen_memory.svg: ``echoic listen`` hears the sample stream.
+"""Draw docs/listen.svg and docs/listen_memory.svg: ``echoic listen`` on the sample stream.
 
 python docs/listen.py [OUT] [MODEL]
 
@@ -37,12 +37,12 @@ def draw(path: Path, model: str, *, memory: bool) -> None:
     listener = Listener(stream, config=bundle.decoder)
     source = FileSource(ROOT / "data" / "sample" / "stream.wav")
     source.name = "data/sample/stream.wav"
-    trail = None if influence is None else StateHeatmap(influence)
-    view = View(listener, source, name=bundle.name, trail=trail)
+    heatmap = None if influence is None else StateHeatmap(influence)
+    view = View(listener, source, name=bundle.name, heatmap=heatmap)
     listener.outputs = [view]
     for block in source:
         listener.process(block)
-        if block.end >= MOMENT:
+        if block.end >= MOMENT - 1e-6:
             break
     console = Console(
         record=True,

@@ -1,12 +1,13 @@
 import io
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from echoic.files import atomic, discarded_stderr, quiet_stderr
+from echoic.files import atomic, discarded_stderr, quiet_stderr, reserved_stdout
 
 
 class TestAtomic:
@@ -72,3 +73,36 @@ class TestStderr:
         monkeypatch.setattr(sys, "stderr", io.StringIO())
         with quiet_stderr(), discarded_stderr():
             pass
+
+
+class TestReservedStdout:
+    def test_only_the_block_writes_to_stdout(self, tmp_path):
+        code = (
+            "import os, sys, threading\n"
+            "from echoic.files import reserved_stdout\n"
+            "with reserved_stdout() as words:\n"
+            "    print('word', file=words, flush=True)\n"
+            "    print('by Python')\n"
+            "    os.write(1, b'by C\\n')\n"
+            "    os.system('echo by a program')\n"
+            "    thread = threading.Thread(target=print, args=('by a thread',))\n"
+            "    thread.start(); thread.join()\n"
+            "    print('last', file=words)\n"
+            "print('afterwards')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == ["word", "last", "afterwards"]
+        noise = {"by Python", "by C", "by a program", "by a thread"}
+        assert set(map(str.rstrip, done.stderr.splitlines())) == noise
+
+    def test_a_stdout_that_is_no_file_is_enough(self, monkeypatch, capsys):
+        file = io.StringIO()
+        monkeypatch.setattr("sys.stdout", file)
+        with reserved_stdout() as words:
+            print("word", file=words)
+            print("by Python")
+        print("afterwards")
+        assert file.getvalue() == "word\nafterwards\n"
+        assert capsys.readouterr().err == "by Python\n"

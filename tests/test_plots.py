@@ -14,10 +14,9 @@ from PIL import Image
 
 from echoic import metrics, plots
 from echoic.config import FeatureConfig
-from echoic.explain import activations
+from echoic.explain import activations, attribution, pictures
 from echoic.explain.recall import NETWORKS, Memory, MemoryConfig
 from echoic.labels import COMMANDS, SILENCE, UNKNOWN
-from echoic.plots import explain as memory_plots
 from echoic.plots import panels, style
 
 RATE, HOP, N_MFCC = 16_000, 320, 13
@@ -114,7 +113,7 @@ def trace(kinds=("gru",), *, seconds=1.0, once=False, bumps=((2, 12),), notes=()
         features=FeatureConfig(n_mfcc=N_MFCC),
         labels=WORDS_12,
         waveform=waveform,
-        mfcc=mfcc,
+        inputs=mfcc,
         outputs={},
         recurrent=tuple(layers),
         logits=np.log(probabilities),
@@ -127,7 +126,7 @@ def trace(kinds=("gru",), *, seconds=1.0, once=False, bumps=((2, 12),), notes=()
 def influence(seconds=1.0, kind="occlusion"):
     times = (np.arange(round(50 * seconds)) + 0.5) / 50
     values = np.sin(7 * times) * times
-    return activations.Influence(
+    return attribution.Influence(
         kind=kind, label="yes", time=seconds, times=times, values=values.astype(np.float32)
     )
 
@@ -135,7 +134,7 @@ def influence(seconds=1.0, kind="occlusion"):
 def explanation(*kinds, title="A clip", with_influence=True, **settings):
     result = trace(kinds, **settings)
     leaned = influence(settings.get("seconds", 1.0)) if with_influence else None
-    return plots.explanation(result, leaned, title=title)
+    return pictures.explanation(result, leaned, title=title)
 
 
 NOTE = "mean_1 takes the mean over the clip: it answers once, at the end, and the order is lost."
@@ -145,7 +144,7 @@ def recall():
     config = MemoryConfig(people=3, distance=20)
     curves = {kind: np.linspace(1, 0.1, 20) for kind in NETWORKS}
     slopes = {kind: 0.3 ** np.arange(21.0) for kind in list(NETWORKS)[1:]}
-    return plots.recall(
+    return pictures.recall(
         Memory(
             config=config,
             in_order={kind: np.array([1.0, 0.9, 0.5]) for kind in NETWORKS},
@@ -447,7 +446,7 @@ class TestPrediction:
 class TestExplanation:
     def test_panels_share_a_time_axis_and_mark_the_decision(self):
         result = trace(("gru", "lstm"), bumps=[(3, 5), (2, 20)])
-        figure = plots.explanation(result, influence())
+        figure = pictures.explanation(result, influence())
         assert len(figure.axes) == 8  # sound, MFCC, two layers with their gates, answers, influence
         assert {axes.get_xlim() for axes in figure.axes} == {(0, 1)}
         since = result.decision().since
@@ -456,10 +455,10 @@ class TestExplanation:
 
     def test_heat_maps_hold_the_states_and_gates_their_means(self):
         result = trace(("gru",))
-        figure = plots.explanation(result)
+        figure = pictures.explanation(result)
         heat_map, gates = figure.axes[2].images[0], figure.axes[3]
         layer = result.recurrent[0]
-        order = memory_plots.order_units(layer.states)
+        order = pictures.order_units(layer.states)
         np.testing.assert_array_equal(heat_map.get_array(), layer.states[:, order].T)
         for line, gate in zip(gates.lines, layer.gates.values(), strict=False):
             np.testing.assert_allclose(line.get_ydata(), gate.mean(axis=1))
@@ -472,27 +471,27 @@ class TestExplanation:
     def test_units_that_behave_alike_are_neighbours(self):
         steps = np.linspace(0, 2, 40)[:, None]
         phases = np.random.default_rng(0).permutation(np.linspace(0, 2 * np.pi, 30, endpoint=False))
-        order = memory_plots.order_units(np.sin(2 * np.pi * steps + phases).astype(np.float32))
+        order = pictures.order_units(np.sin(2 * np.pi * steps + phases).astype(np.float32))
         turn = np.diff(np.append(phases[order], phases[order[0]])) % (2 * np.pi)
         step = np.minimum(turn, 2 * np.pi - turn)
         np.testing.assert_allclose(step, 2 * np.pi / 30, atol=1e-5)
 
     @pytest.mark.parametrize("shape", [(5, 1), (1, 4), (3, 2)])
     def test_any_states_have_an_order(self, shape):
-        order = memory_plots.order_units(np.zeros(shape, np.float32))
+        order = pictures.order_units(np.zeros(shape, np.float32))
         assert sorted(order) == list(range(shape[1]))
 
     def test_of_a_file(self, tiny_model, sample):
         path = sorted((sample / "yes").glob("*.wav"))[0]
-        figure = plots.explained(tiny_model, path)
+        figure = pictures.explained(tiny_model, path)
         assert figure.get_suptitle().startswith(f"{path.name}: tiny hears")
         assert figure.axes[0].get_xlim() == (0, 1)
 
     def test_of_a_long_file_around_the_decision(self, tiny_model, sample):
-        figure = plots.explained(tiny_model, sample / "stream.wav", at=5.0)
+        figure = pictures.explained(tiny_model, sample / "stream.wav", at=5.0)
         assert "from 2.50 s on" in figure.get_suptitle()
         np.testing.assert_allclose(figure.axes[0].get_xlim(), (0, 3), atol=0.04)
-        most_certain = plots.explained(tiny_model, sample / "stream.wav")
+        most_certain = pictures.explained(tiny_model, sample / "stream.wav")
         assert most_certain.axes[0].get_xlim()[1] <= 3.04
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 @contextmanager
@@ -107,3 +109,32 @@ def discarded_stderr() -> Iterator[None]:
             yield
         finally:
             os.dup2(stderr, 2)
+
+
+@contextmanager
+def reserved_stdout() -> Iterator[TextIO]:
+    """Reserve stdout for a block's own lines.
+
+    Whatever else the process, its threads and its programs print meanwhile goes to stderr: to
+    ``sys.stdout`` and to file descriptor 1.
+
+    Yields
+    ------
+    TextIO
+        Writes to what was stdout.
+    """
+    stdout = sys.stdout
+    stdout.flush()
+    with contextlib.ExitStack() as stack:
+        own: TextIO = stdout
+        try:
+            copy = os.dup(1) if stdout.fileno() == 1 else None
+        except OSError:  # a process without a console, or a stdout that is no file
+            copy = None
+        if copy is not None:
+            own = os.fdopen(copy, "w", encoding=stdout.encoding, errors=stdout.errors)
+            stack.enter_context(own)
+            os.dup2(2, 1)
+            stack.callback(os.dup2, copy, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield own

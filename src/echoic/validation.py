@@ -99,7 +99,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 def nearest(key: str, known: Iterable[str]) -> str | None:
     """Return the known key that a mistyped one is closest to, if it is close to any."""
-    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)), None)
+    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.4)), None)
 
 
 def unknown_key(key: str, known: Sequence[str], *, of: str) -> str:

@@ -15,7 +15,7 @@ from echoic import audio
 from echoic.live import Listener
 from echoic.microphone import FileSource
 from echoic.runtime.bundle import Bundle
-from echoic.runtime.recognizer import Recognizer
+from echoic.runtime.recognizer import Recognizer, StreamingRecognizer
 from fake_recognizer import RATE, Notes
 
 
@@ -151,7 +151,41 @@ class TestCommand:
             assert words in svg
         remembered = (tmp_path / "listen_memory.svg").read_text(encoding="utf-8")
         assert "memory:" in remembered
+        for picture in (svg, remembered):
+            for legend in ("threshold", "dBFS", "loudness", "time"):
+                assert legend in picture
         assert "memory:" not in svg
+
+
+class TestMemory:
+    def test_is_a_picture_and_no_json(self, sample):
+        done = run("--wav", sample / "stream.wav", "--memory", "--json")
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "--memory" in done.stderr
+
+    @pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1", "TERM": "dumb"}])
+    def test_without_a_terminal_it_says_so_and_names_words(self, sample, environment):
+        done = run(
+            "--wav",
+            sample / "stream.wav",
+            "--memory",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        )
+        assert done.returncode == 0
+        assert done.stderr == (
+            "echoic: --memory needs a terminal that can be drawn on; words only.\n"
+        )
+        assert done.stdout.split()[2] == "yes"
+
+    def test_says_which_model_has_no_memory(self, sample, monkeypatch, capsys):
+        from echoic import cli
+
+        monkeypatch.setattr(StreamingRecognizer, "influence", lambda self: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["listen", "--wav", str(sample / "stream.wav"), "--memory"])
+        assert ended.value.code == 1
+        assert "received gru-12, which carries no hidden state" in capsys.readouterr().err
 
 
 class TestMicrophone:

@@ -1,14 +1,16 @@
 """Traces: what is shown is what the network did, step by step."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from echoic import audio, networks
+from echoic import audio, networks, plots
 from echoic.config import FeatureConfig, ModelConfig
-from echoic.explain import activations
-from echoic.features import mfcc
+from echoic.explain import activations, attribution, pictures
+from echoic.features import log_mel, mfcc
 from echoic.runtime import bundle
 from echoic.runtime.recognizer import Recognizer
 
@@ -100,7 +102,7 @@ class TestTrace:
 
     def test_shapes_and_times(self):
         result = trace(*STACKS["strides around a gru"], waveform=sound(13 * HOP + 7))
-        assert result.mfcc.shape == (13, 5)
+        assert result.inputs.shape == (13, 5)
         assert result.outputs["conv_1"].shape == (6, 8)
         assert result.recurrent[0].states.shape == (6, 6)
         assert result.logits.shape == result.probabilities.shape == (2, 3)
@@ -109,7 +111,7 @@ class TestTrace:
 
     def test_arrays_have_names(self):
         arrays = trace(HALVE, GRU, LSTM).arrays()
-        assert {"waveform", "mfcc", "conv_1/output", "gru_2/update", "gru_2/reset"} <= set(arrays)
+        assert {"waveform", "inputs", "conv_1/output", "gru_2/update", "gru_2/reset"} <= set(arrays)
         assert {"lstm_3/forget", "lstm_3/cells", "lstm_3/times", "probabilities"} <= set(arrays)
         assert "gru_2/cells" not in arrays
         assert all(isinstance(a, np.ndarray) and np.isfinite(a).all() for a in arrays.values())
@@ -132,6 +134,25 @@ class TestTrace:
         theirs = activations.trace(bundle.Bundle.load(), np.zeros(48_000), sample_rate=48_000)
         np.testing.assert_array_equal(ours.logits, theirs.logits)
 
+    def test_a_network_on_log_mel_has_bands_as_inputs(self, tmp_path):
+        config = dataclasses.replace(CONFIG, n_mfcc=0)
+        network = networks.build(
+            ModelConfig(layers=[HALVE, GRU]),
+            channels=config.channels,
+            n_labels=len(LABELS),
+            mean=np.full(config.channels, -30.0),
+            variance=np.full(config.channels, 400.0),
+        )
+        result = activations.trace_network(network, sound(), features=config, labels=LABELS)
+        np.testing.assert_array_equal(result.inputs, log_mel(sound(), config))
+        assert result.logits.shape == (FRAMES // 2, 3)
+        influence = attribution.occlusion(result)
+        assert np.isfinite(influence.values).all()
+        assert np.isfinite(attribution.gradient(result).values).all()
+        figure = pictures.explanation(result, influence)
+        assert "Log-mel\n(band)" in [axes.get_ylabel() for axes in figure.axes]
+        plots.save(figure, tmp_path / "log_mel.png")
+
     def test_too_short(self):
         with pytest.raises(ValueError, match=r"at least 1920 samples.* received 1600"):
             trace(*STACKS["strides around a gru"], waveform=sound(5 * HOP))
@@ -145,8 +166,8 @@ class TestWhatCannotBeShown:
         ("rows", "message"),
         [
             ([MEAN, DENSE], "mean_1 takes the mean over the clip"),
-            ([HALVE, BOTH], "bidirectional_2 reads the clip from both ends"),
-            ([HALVE, ATTENTION], "attention_2 looks at the whole clip at once"),
+            ([HALVE, BOTH], "bidirectional_2 reads the clip in both directions"),
+            ([HALVE, ATTENTION], "attention_2 attends to the whole clip"),
         ],
     )
     def test_is_said(self, rows, message):
@@ -158,8 +179,8 @@ class TestWhatCannotBeShown:
             result = trace(*rows)
             assert result.logits.shape == (1, 3)
             np.testing.assert_allclose(result.times, [FRAMES * 0.02])
-            assert activations.occlusion(result).values.shape == (FRAMES,)
-            assert activations.gradient(result).values.shape == (FRAMES,)
+            assert attribution.occlusion(result).values.shape == (FRAMES,)
+            assert attribution.gradient(result).values.shape == (FRAMES,)
 
 
 class TestRecur:
@@ -228,7 +249,7 @@ class TestDecision:
     def test_at_an_instant(self):
         result = trace(HALVE, GRU)
         assert [result.decision(at).step for at in (0.04, 0.079, 0.08, 9.0)] == [0, 0, 1, 6]
-        with pytest.raises(ValueError, match=r"instant from 0\.04 s on.* received 0\.03"):
+        with pytest.raises(ValueError, match=r"time from 0\.04 s on.* received 0\.03"):
             result.decision(0.03)
 
     def test_most_certain_is_of_words(self):
@@ -237,7 +258,7 @@ class TestDecision:
         assert result.most_certain() == pytest.approx(result.times[step])
 
 
-@pytest.mark.parametrize("measure", [activations.occlusion, activations.gradient])
+@pytest.mark.parametrize("measure", [attribution.occlusion, attribution.gradient])
 class TestInfluence:
     def test_nothing_after_the_decision_matters(self, measure):
         result = trace(HALVE, GRU)
@@ -249,7 +270,7 @@ class TestInfluence:
 
     def test_a_network_of_one_frame_leans_on_one_frame(self, measure):
         result = trace(DENSE)
-        settings = {"width": 0.02} if measure is activations.occlusion else {}
+        settings = {"width": 0.02} if measure is attribution.occlusion else {}
         influence = measure(result, at=0.2, **settings)
         (leaned,) = np.nonzero(np.abs(influence.values) > 1e-6)
         assert influence.times[leaned] == pytest.approx([0.19])
@@ -264,18 +285,18 @@ class TestInfluence:
 class TestOcclusion:
     def test_is_the_fall_of_the_log_odds(self):
         result = trace(GRU)
-        influence = activations.occlusion(result, label="yes", width=0.06)
-        hidden = result.mfcc.copy()
+        influence = attribution.occlusion(result, label="yes", width=0.06)
+        hidden = result.inputs.copy()
         hidden[4:7] = np.arange(5.0)  # the mean that normalization knows
         odds = []
-        for heard in (result.mfcc, hidden):
+        for heard in (result.inputs, hidden):
             logits = ops.convert_to_numpy(result.network(heard[None], training=False))[0, -1]
             p = np.exp(logits[1]) / np.exp(logits).sum()
             odds.append(np.log(p / (1 - p)))
         assert influence.values[5] == pytest.approx(odds[0] - odds[1], abs=1e-4)
 
     def test_reaches_as_far_as_told(self):
-        influence = activations.occlusion(trace(GRU), reach=0.1)
+        influence = attribution.occlusion(trace(GRU), reach=0.1)
         np.testing.assert_allclose(influence.times, [0.19, 0.21, 0.23, 0.25, 0.27])
 
 
@@ -286,17 +307,17 @@ class TestGradient:
         for i in range(5):
             odds = []
             for sign in (1, -1):
-                heard = result.mfcc.copy()
+                heard = result.inputs.copy()
                 heard[8, i] += sign * 20 * 1e-2  # a hundredth of a standard deviation
                 logits = ops.convert_to_numpy(result.network(heard[None], training=False))[0, -1]
                 odds.append(logits[1] - np.log(np.exp(logits[[0, 2]]).sum()))
             slope[i] = (odds[0] - odds[1]) / 2e-2
         expected = np.linalg.norm(slope)
-        influence = activations.gradient(result, label="yes")
+        influence = attribution.gradient(result, label="yes")
         assert influence.values[8] == pytest.approx(expected, rel=0.02, abs=1e-3)
 
     def test_needs_tensorflow(self, monkeypatch):
         result = trace(GRU)
         monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
         with pytest.raises(ValueError, match=r"TensorFlow for a gradient, received jax"):
-            activations.gradient(result)
+            attribution.gradient(result)

@@ -18,7 +18,7 @@ from echoic import audio
 from echoic.config import DecoderConfig
 from echoic.explain.icebreaker import IceBreaker, IceBreakerView, Turn, play
 from echoic.live import Listener, Voice, half_duplex
-from echoic.live.voice import voice
+from echoic.live.voice import speech_program
 from echoic.microphone import Block, Event, Microphone, Status
 from echoic.runtime.recognizer import Posterior
 
@@ -27,7 +27,7 @@ LABELS = ("_silence_", "_unknown_", "yes", "no", "up")
 SAMPLE_WORDS = {"yes": (0.9, 2.3), "left": (2.8, 4.2)}
 """Where in the sample stream they are (s), with quiet around them."""
 
-needs_voice = pytest.mark.skipif(voice() is None, reason="there is no espeak-ng")
+needs_voice = pytest.mark.skipif(speech_program() is None, reason="there is no espeak-ng")
 
 
 def speaks_for(seconds, status=0):
@@ -115,7 +115,7 @@ class TestGame:
 
     def test_refuses_what_cannot_be_said(self):
         with pytest.raises(ValueError, match=r"Expected one of yes, no, up, received '_unknown_'"):
-            IceBreaker(LABELS).hear("_unknown_")
+            IceBreaker(LABELS).on_word("_unknown_")
         with pytest.raises(ValueError, match="a word among them"):
             IceBreaker(LABELS[:2])
 
@@ -215,7 +215,7 @@ class TestSpeaker:
             times = []
             for block in half_duplex(source, hears, speaker):
                 times.append(block.time)
-                hears.hear(block)
+                hears.process(block)
         gaps = [(a, b) for a, b in pairwise(times) if b - a > 0.03]
         assert gaps == [(pytest.approx(0.08), pytest.approx(0.82, abs=0.021))]
         assert hears.resets == hears._stream.resets == 1
@@ -292,7 +292,7 @@ class TestCircle:
         game.on_word("yes")
         circle.end(game)
         assert file.getvalue().splitlines()[2:] == [
-            "The words: yes, no, up.",
+            "Words: yes, no, up.",
             "    1.00 s  [USB] is gone.",
             "The sound ended after 1 word: nobody forgot.",
             "You forgot, after 1 word.",

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from echoic import plots
-from echoic.explain import recall
+from echoic.explain import pictures, recall
 from echoic.explain.recall import MemoryConfig
 
 SMALL = MemoryConfig(names=3, people=2, distance=4, window=3, units=12, steps=150, batch_size=32)
@@ -103,7 +103,7 @@ class TestMeasure:
         assert seen == [(20, 40), (40, 40)]
 
     def test_figure(self, result, tmp_path):
-        figure = result.figure()
+        figure = pictures.recall(result)
         assert len(figure.axes) == 3
         curves = [line for line in figure.axes[1].lines if len(line.get_xdata()) == 4]
         assert len(curves) == 4

@@ -1,10 +1,7 @@
 """The hidden state in the view: whose states are shown, when, and in which colours."""
 
 import io
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -52,10 +49,10 @@ def influence(bundle):
 
 
 def seen(bundle, sample, influence, *, block_seconds=0.02):
-    """A view that has heard the beginning of the sample stream."""
+    """A view of the beginning of the sample stream."""
     listener = Listener(StreamingRecognizer(bundle), config=bundle.decoder)
     source = FileSource(sample / "stream.wav", block_seconds=block_seconds)
-    view = View(listener, source, name=bundle.name, trail=StateHeatmap(influence))
+    view = View(listener, source, name=bundle.name, heatmap=StateHeatmap(influence))
     listener.outputs = [view]
     for block in source:
         listener.process(block)
@@ -92,10 +89,10 @@ class TestState:
     @pytest.mark.parametrize("size", [100, 640, 10_000])
     def test_is_the_graphs_after_each_step(self, bundle, sound, states, size):
         stream = StreamingRecognizer(bundle)
-        heard = []
+        posteriors = []
         for start in range(0, len(sound), size):
-            heard += stream.process(sound[start : start + size])
-        assert np.array_equal([p.state for p in heard], states)
+            posteriors += stream.process(sound[start : start + size])
+        assert np.array_equal([p.state for p in posteriors], states)
 
     def test_is_none_without_a_recurrent_layer(self, bundle, sound):
         class Feedforward(StreamingRecognizer):
@@ -121,52 +118,67 @@ class TestInfluence:
 
     def test_the_units_of_a_word_rise_with_it(self, sample, bundle, states, influence):
         # Of all words' groups, the one whose mean rises most when "go" has just been said.
-        trail = StateHeatmap(influence)
+        heatmap = StateHeatmap(influence)
         step_seconds = StreamingRecognizer(bundle).step_seconds
         rows = [x.split("\t") for x in (sample / "stream.tsv").read_text().splitlines()]
         ends = {label: round(float(end) / step_seconds) for _, end, label in rows[:3]}
-        means = states @ trail._mean
+        means = states @ heatmap._mean
         words = [i for i, label in enumerate(bundle.labels) if not label.startswith("_")]
         rises = means[ends["go"] + 2, words] - means[:, words].mean(axis=0)
         assert bundle.labels[words[int(rises.argmax())]] == "go"
 
 
-class TestTrail:
+class TestStateHeatmap:
     def test_a_row_is_the_mean_of_the_units_that_speak_for_its_label(self):
         influence = np.array([[1, 0, -1], [2, -1, -1], [-1, -1, 2]], np.float32)
-        trail = StateHeatmap(influence)
-        assert trail.groups.tolist() == [0, 0, 2]
-        trail.add(0.1, np.array([0.2, 0.4, -0.5], np.float32))
-        values = trail.moments(0, 2)
+        heatmap = StateHeatmap(influence)
+        assert heatmap.groups.tolist() == [0, 0, 2]
+        heatmap.add(0.1, np.array([0.2, 0.4, -0.5], np.float32))
+        values = heatmap.moments(0, 2)
         assert values.shape == (4, 3)
         assert values[0, [0, 2]] == pytest.approx([0.3, -0.5])
         assert np.isnan(values[0, 1])  # nobody speaks for it
         assert np.isnan(values[1:]).all()  # not yet
 
     def test_the_latest_state_of_a_moment_counts_and_time_scrolls(self):
-        trail = StateHeatmap(np.eye(2, dtype=np.float32))
+        heatmap = StateHeatmap(np.eye(2, dtype=np.float32))
         for time, value in ((0.04, 0.1), (0.08, 0.2), (0.12, 0.3), (0.44, 0.4)):
-            trail.add(time, np.full(2, value, np.float32))
-        assert trail.moments(0, 1)[:, 0] == pytest.approx([0.2, 0.3])
-        assert trail.moments(2, 1)[0, 0] == pytest.approx(0.4)
+            heatmap.add(time, np.full(2, value, np.float32))
+        assert heatmap.moments(0, 1)[:, 0] == pytest.approx([0.2, 0.3])
+        assert heatmap.moments(2, 1)[0, 0] == pytest.approx(0.4)
 
     def test_draws_halves_of_cells(self):
-        trail = StateHeatmap(np.eye(2, dtype=np.float32))
+        heatmap = StateHeatmap(np.eye(2, dtype=np.float32))
         nan = np.nan
-        row = trail.row(np.array([nan, nan, nan, 1, -1, nan, 1, -1]), color=True)
+        row = heatmap.row(np.array([nan, nan, nan, 1, -1, nan, 1, -1]), color=True)
         assert row.plain == " ▐▌▌"
         styles = [str(span.style) for span in row.spans]
         full, least = ("#{:02x}{:02x}{:02x}".format(*c) for c in (POSITIVE, NEGATIVE))
         assert styles == [full, least, f"{full} on {least}"]
         values = np.repeat([-1, -0.3, 0, 0.3, 1], 2)
-        assert trail.row(values, color=False).plain == "▁▃▅▇█"
-        assert trail.row(values, color=False, ascii_only=True).plain == ".-+%#"
+        assert heatmap.row(values, color=False).plain == "▁▃▅▇█"
+        assert heatmap.row(values, color=False, ascii_only=True).plain == ".-+%#"
+
+    def test_the_legend_says_which_colour_means_what_where_it_has_room(self):
+        heatmap = StateHeatmap(np.eye(2, dtype=np.float32))
+        text = heatmap.legend(60, color=True)
+        assert text.plain == "memory: mean state of 2 units by label  ▌ -0.6  ▌ 0  ▌ +0.6"
+        full, least = ("#{:02x}{:02x}{:02x}".format(*c) for c in (POSITIVE, NEGATIVE))
+        styles = [str(span.style) for span in text.spans]
+        assert f"{least} on {least}" in styles
+        assert f"{full} on {full}" in styles
+        grey = heatmap.legend(46, color=False).plain
+        assert grey == "memory: 2 units by label  ▁ -0.6  ▅ 0  █ +0.6"
+        ascii_legend = heatmap.legend(30, color=False, ascii_only=True).plain
+        assert ascii_legend == "memory  . -0.6  + 0  # +0.6"
+        assert heatmap.legend(8, color=True).plain == "memory"
+        assert heatmap.legend(4, color=True).plain == ""
 
 
 class TestView:
     def test_shows_the_recorded_states(self, sample, bundle, states, influence):
         view = seen(bundle, sample, influence)
-        trail = StateHeatmap(influence)
+        heatmap = StateHeatmap(influence)
         step = StreamingRecognizer(bundle).step_seconds
         last = {}  # of each tenth of a second
         for k, state in enumerate(states):
@@ -181,7 +193,7 @@ class TestView:
             for *c, run in cells:
                 c = tuple(map(int, c))
                 colors += [c[:3], c[3:]] * len(run)
-            values = expected[:, trail.groups == label].mean(axis=1)
+            values = expected[:, heatmap.groups == label].mean(axis=1)
             wanted = [shade(v) for v in values]
             assert len(colors) == len(wanted) == 10 * SECONDS
             assert np.abs(np.subtract(colors, wanted)).max() <= 1  # rounding
@@ -191,7 +203,7 @@ class TestView:
     def test_does_not_depend_on_the_blocks(self, sample, bundle, influence, block_seconds):
         def heat(seconds):
             view = seen(bundle, sample, influence, block_seconds=seconds)
-            return view._trail.moments(0, round(SECONDS / 0.2))
+            return view._heatmap.moments(0, round(SECONDS / 0.2))
 
         np.testing.assert_array_equal(heat(block_seconds), heat(0.02))
 
@@ -204,7 +216,7 @@ class TestView:
         assert {cell_len(line) for line in lines} == {width}
         assert len(lines) <= height
         text = "\n".join(lines)
-        for words in ("memory", "sound", "words", "time", "go"):
+        for words in ("memory", "loudness", "words", "time", "go"):
             assert words in text
 
     @pytest.mark.parametrize("color", ["truecolor", "256"])
@@ -224,37 +236,3 @@ class TestView:
         start = caption.index("memory:")
         end = start + int(go.time / 0.2 - 1e-6) + 1
         assert words[end - 2 : end] == "go"
-
-
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "echoic", "listen", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-    )  # fmt: skip
-
-
-class TestCommand:
-    def test_is_a_picture_and_no_json(self, sample):
-        done = run("--wav", sample / "stream.wav", "--memory", "--json")
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert "--memory" in done.stderr
-
-    @pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1", "TERM": "dumb"}])
-    def test_without_a_terminal_it_says_so_and_names_words(self, sample, environment):
-        done = run("--wav", sample / "stream.wav", "--memory", **environment)
-        assert done.returncode == 0
-        assert done.stderr == (
-            "echoic: --memory needs a terminal that can be drawn on; words only.\n"
-        )
-        assert done.stdout.split()[2] == "yes"
-
-    def test_says_which_model_has_no_memory(self, sample, monkeypatch, capsys):
-        from echoic import cli
-
-        monkeypatch.setattr(StreamingRecognizer, "influence", lambda self: None)
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["listen", "--wav", str(sample / "stream.wav"), "--memory"])
-        assert ended.value.code == 1
-        assert "received gru-12, which carries no hidden state" in capsys.readouterr().err

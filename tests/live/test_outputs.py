@@ -1,5 +1,6 @@
 """Lines, JSON lines, clips and recordings of a stream."""
 
+import io
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import soundfile
 
 from echoic import audio
-from echoic.live import Clips, JsonLines, Lines, Listener, Recording
+from echoic.live import Activity, Clips, JsonLines, Lines, Listener, Recording
 from echoic.microphone import Block, Event
 from echoic.runtime.decoder import Detection
 from fake_recognizer import CONFIG, RATE, WORDS, Levels, Notes, blocks, spoken
@@ -20,6 +21,23 @@ class TestOutputs:
         done = capsys.readouterr()
         assert json.loads(done.out) == {"time": 1.235, "label": "yes", "confidence": 0.9123}
         assert done.err.split(maxsplit=2)[2] == "It is gone.\n"
+
+    def test_json_lines_of_an_activity(self, capsys):
+        JsonLines().on_status(Activity(2.5, "failed", "asleep", "No lamp.", "left", 4))
+        done = capsys.readouterr()
+        assert done.err == ""
+        assert json.loads(done.out) == {
+            "time": 2.5, "event": "failed", "command": "left", "number": 4, "message": "No lamp.",
+        }  # fmt: skip
+        Lines().on_status(Activity(2.5, "failed", "asleep", "no lamp."))
+        assert capsys.readouterr().err == "    2.50 s  Asleep: no lamp.\n"
+
+    def test_words_go_to_a_file_where_there_is_one(self, capsys):
+        file = io.StringIO()
+        for output in (Lines(file), JsonLines(file)):
+            output.on_block(Block(WORDS, 0.0), [Detection(1.0, "yes", 0.9)])
+        assert len(file.getvalue().splitlines()) == 2
+        assert capsys.readouterr().out == ""
 
     def test_lines(self, capsys):
         Lines().on_block(Block(WORDS, 0.0), [Detection(1.234, "yes", 0.9)])

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from echoic.live import Listener
+from echoic.live import Activity, Listener
 from echoic.live.view import View
 from echoic.microphone import Event, Level
 from fake_recognizer import CONFIG, RATE, WORDS, Fixed, Levels, blocks, spoken
@@ -58,16 +58,16 @@ class TestView:
     def test_a_state_stays_in_sight_and_resets_nothing(self):
         view, listener = a_view()
         resets = listener.resets
-        listener.on_status(0.5, "Listening: Woken by 'go'.")
+        listener.on_status(Activity(0.5, "wake", "listening", "woken by 'go'."))
         listener.on_event(Event(0.6, "dropped", "Sound is missing."))
         view._source = Fixed(time=3600.0)
         text = "\n".join(drawn(view, width=60))
-        assert "Listening: Woken by 'go'." in text
+        assert "Listening: woken by 'go'." in text
         assert "Sound is missing." not in text  # an hour ago
-        listener.on_status(3600.0, "Asleep: No command came.")
+        listener.on_status(Activity(3600.0, "sleep", "asleep", "no command within 4 s."))
         text = "\n".join(drawn(view, width=60))
-        assert "Asleep: No command came." in text
-        assert "Listening: Woken" not in text
+        assert "Asleep: no command within 4 s." in text
+        assert "Listening: woken" not in text
         listener.listen(blocks(spoken((0.1, 1)), start=3601.0))
         assert listener.resets == resets + 1  # by the sound that was missing
 
@@ -82,7 +82,7 @@ class TestView:
         strip = next(i for i, line in enumerate(lines) if "▇" in line or "█▁" in line)
         words = lines[strip + 1]
         for d in view._detections:
-            end = 2 + int(d.time / 0.2) + 1
+            end = 2 + len("_silence_ ") + int(d.time / 0.2) + 1
             assert words[end - len(d.label) - 1 : end + 1] == f" {d.label} "
 
     def test_the_strip_shows_what_is_missing(self):
@@ -116,6 +116,27 @@ class TestView:
 
     def test_before_a_word_it_says_what_to_say(self):
         assert any("Say one of: yes, no" in line for line in drawn(a_view(WORDS[:8000])[0]))
+
+    def test_a_legend_says_what_bars_and_marks_are(self):
+        lines = drawn(a_view(dropped=800)[0], width=100)
+        level, legend = lines[2:4]
+        assert "-20 dBFS, peak ┊  -9 " in level
+        assert "probability p (┊ detection threshold)" in legend
+        assert re.search(r"time  detected +p ", legend)
+        assert [line.split()[1] for line in lines[-5:-2]] == ["loudness", "words", "time"]
+        assert "dropped\xa00.1\xa0s\xa0(×)" in lines[-2]
+        for width in (40, 60):
+            lines = drawn(a_view()[0], width=width)
+            assert "threshold" in lines[3]
+            assert "-20 dBFS" in lines[2]
+
+    def test_an_activity_that_failed_is_red(self):
+        view, listener = a_view()
+        listener.on_status(Activity(4.0, "failed", "asleep", "no lamp."))
+        file = io.StringIO()
+        console = Console(file=file, width=80, height=30, force_terminal=True, legacy_windows=False)
+        console.print(view)
+        assert "\x1b[1;31m4.0 s  Asleep: no lamp." in file.getvalue()
 
     @pytest.mark.parametrize("width", [40, 60, 100])
     @pytest.mark.parametrize("height", [14, 16, 20, 24])

@@ -4,18 +4,41 @@ import dataclasses
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 import pytest
 
-from echoic import networks
-from echoic.config import DecoderConfig, FeatureConfig
+from echoic import config, networks
+from echoic.config import (
+    AugmentationConfig,
+    DataConfig,
+    DecoderConfig,
+    FeatureConfig,
+    ModelConfig,
+    Recipe,
+    TrainingConfig,
+)
 from echoic.reports.card import write_card
 from echoic.runtime import bundle
-from echoic.runtime.bundle import Bundle, BundleError
+from echoic.runtime.bundle import (
+    Bundle,
+    BundleError,
+    FileFigures,
+    Measurements,
+    Metadata,
+    TrainingRecord,
+    Verifier,
+)
 from echoic.runtime.tflite import TFLiteError, TFLiteModel
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = (
+    *(DataConfig, FeatureConfig, ModelConfig, AugmentationConfig, TrainingConfig, DecoderConfig),
+    *(Recipe, Metadata, TrainingRecord, Measurements, FileFigures, Verifier),
+)
 
 
 def change(folder, **changes):
@@ -249,4 +272,235 @@ def test_the_test_sound_never_changes():
         sound[[0, 1, 100, 8000, 15999]],
         [0.00273923, 0.00718472, -0.27466318, 0.00316942, -0.27932405],
         atol=1e-6,
+    )
+
+
+# --- what echoic.json says ------------------------------------------------------------------------
+
+DATA = Path(__file__).parent / "data"
+RELEASED = sorted(path.parent.name for path in (ROOT / "models").glob("*/echoic.json"))
+OLD_NAMES = {
+    *("forged_fraction", "lossy_noise", "extra", "channel", "speed", "speed_probability"),
+    *("finish_epochs", "finish_learning_rate", "finish_strength", "supervised_steps", "context"),
+    *("word_loss", "ask_once", "equal_priors", "init", "beyond_the_data", "graph", "limit"),
+    *("answers", "endless", "testing"),
+}
+"""Keys of schema 1 and words of that time; nothing in schema 2 is called so."""
+FREE = {"counts", "versions", "words", "fingerprint", "metrics", "measured", "left_out"}
+"""Tables whose keys are names of labels, packages, files or protocols, not of settings."""
+
+
+REQUIRED = {
+    *("schema", "name", "labels", "features", "recipe", "training", "metrics", "fingerprint"),
+    *("recipe.model", "training.data", "training.command", "training.counts"),
+    *("training.counts.training", "training.counts.validation", "training.files_sha256"),
+    *("training.parameters", "training.best_epoch", "training.seed", "training.versions"),
+    *("files.protocol", "files.n", "files.calibration", "files.calibration.data"),
+    *("files.measured", "files.measured.clip.size", "files.measured.clip.accuracy"),
+}
+NULLABLE = {
+    *("init", "initial_weights", "temperature", "logit_adjustment", "backend", "files"),
+    *("late_agreement", "peak_memory"),
+}
+
+
+def content_of(name):
+    return json.loads((ROOT / "models" / name / "echoic.json").read_text(encoding="utf-8"))
+
+
+def paths(value, where=()):
+    """All places in what ``echoic.json`` says, but for the rows of layers and inside the metrics."""
+    yield where
+    if isinstance(value, dict) and where[-1:] != ("layers",) and where != ("metrics",):
+        for key, each in value.items():
+            if (*where, key) != ("recipe", "model", "layers"):
+                yield from paths(each, (*where, key))
+
+
+def put(content, where, value):
+    """Return a copy with another value at a place; `put(..., ...)` takes the key away."""
+    copy = json.loads(json.dumps(content))
+    table = copy
+    for key in where[:-1]:
+        table = table[key]
+    if value is ...:
+        del table[where[-1]]
+    else:
+        table[where[-1]] = value
+    return copy
+
+
+def at(content, where):
+    for key in where:
+        content = content[key]
+    return content
+
+
+def refusal(content):
+    """Return what is said against what ``echoic.json`` says, None where nothing is."""
+    try:
+        Metadata.from_dict(content)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def another_type(value):
+    """Return a value of a type that cannot stand for this one's."""
+    if isinstance(value, dict | list | bool | str):
+        return 2.5
+    return "3" if value is not None else {"a": 1}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_released_model_says_all_there_is_to_say_in_the_current_schema(name):
+    content = content_of(name)
+    assert content["schema"] == bundle.SCHEMA
+    metadata = Bundle.load(ROOT / "models" / name).metadata
+    assert json.loads(json.dumps(metadata.to_dict())) == content
+
+
+@pytest.mark.parametrize("name", ["gru-12", "attention-12"])
+def test_schema_1_is_read_as_what_is_released_in_schema_2(name):
+    old = json.loads((DATA / f"{name}_schema_1.json").read_text(encoding="utf-8"))
+    new = content_of(name)
+    # Its command is written as today's options have it; nothing else is.
+    old["training"]["command"] = old["training"]["command"].replace("--extra ", "--extra-data ")
+    assert json.loads(json.dumps(Metadata.from_dict(old).to_dict())) == new
+    renamed = config.translate_metadata(old)
+    for part in ("metrics", "fingerprint", "labels"):
+        assert renamed[part] == new[part]
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_no_old_name_is_a_key_of_schema_2(name):
+    def keys(value):
+        if isinstance(value, dict):
+            yield from value
+            for each in value.values():
+                yield from keys(each)
+        elif isinstance(value, list):
+            for each in value:
+                yield from keys(each)
+
+    found = set(keys(content_of(name)))
+    known = {f.name for kind in SETTINGS for f in dataclasses.fields(kind)}
+    assert not (found | known) & OLD_NAMES
+    assert not [key for key in found if "testing" in key.split()]
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("damage", [..., None, "another type", "a list"])
+def test_damage_anywhere_is_a_value_error_that_names_the_place(damage, schema):
+    content = content_of("gru-12")
+    if schema == 1:
+        content = json.loads((DATA / "gru-12_schema_1.json").read_text(encoding="utf-8"))
+    places = [where for where in paths(content) if where]
+    assert len(places) > 120
+    accepted = []
+    for where in places:
+        kinds = {"another type": another_type(at(content, where)), "a list": [[]]}
+        message = refusal(put(content, where, kinds.get(damage, damage)))
+        if message is None:
+            accepted.append(where)
+        else:
+            assert "Expected " in message
+            assert "pydantic" not in message
+    if damage is ...:
+        assert not REQUIRED & {".".join(where) for where in accepted}
+    elif damage is None:
+        assert {where[-1] for where in accepted} <= NULLABLE
+    else:
+        assert accepted == []
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_an_unknown_key_anywhere_is_refused_by_name(schema):
+    content = content_of("gru-12")
+    if schema == 1:
+        content = json.loads((DATA / "gru-12_schema_1.json").read_text(encoding="utf-8"))
+    tables = [
+        where
+        for where in paths(content)
+        if (isinstance(at(content, where), dict) and not FREE & {*where[-2:], *where[:1]})
+        or where[-2:-1] == ("measured",)
+    ]
+    assert len(tables) > 15
+    for where in tables:
+        message = refusal(put(content, (*where, "strange_key"), 1))
+        assert message is not None, where
+        assert "Expected a key of " in message
+        assert ", received strange_key" in message
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("recipe", "training", "epoch"), 1, "a key of recipe.training, received epoch; did you"),
+        (("recipe", "trainings"), {}, "a key of recipe, received trainings; did you mean training"),
+        (("features", "n_mfc"), 1, "a key of features, received n_mfc; did you mean n_mfcc"),
+        (("decoder", "entre"), 1, "a key of decoder, received entre; did you mean enter"),
+        (("training", "sed"), 1, "a key of training, received sed; did you mean seed"),
+        (("verifer",), {}, r"a key of echoic\.json, received verifer; did you mean verifier"),
+        (("files", "measured", "clip", "sise"), 1, "a key of files.measured.clip, received sise"),
+        (("decoder", "enter"), 3, "decoder.enter above 0 and at most 1, received 3"),
+        (("decoder", "words"), {"yes": 2}, "decoder.words.yes above 0 and at most 1, received 2"),
+        (("training", "counts", "training"), [1], "training.counts.training to be a table"),
+        (("training", "counts", "training", "yes"), "1", "training.counts.training.yes to be int"),
+        (("labels",), [], r"labels to be different labels, at least one, received \[\]"),
+        (("labels",), ["yes", "yes"], "labels to be different labels"),
+        (("training", "counts"), {"training": {}}, "training.counts with validation in it"),
+        (("training", "seed"), True, "training.seed to be int, received True"),
+        (("training", "temperature"), float("nan"), "training.temperature to be finite"),
+        (("fingerprint", "clip"), ["0.5"], r"fingerprint.clip\[0\] to be float, received '0.5'"),
+        (("metrics", "archive-v0.02"), 3, "metrics.archive-v0.02 to be a table, received 3"),
+        (("schema",), True, "schema 1 to 2, received True"),
+        (("schema",), "2", "schema 1 to 2, received '2'"),
+        (("schema",), 0, "schema 1 to 2, received 0"),
+        (("verifier",), {"file": "x"}, "verifier.threshold, which has no default"),
+    ],
+)
+def test_a_damaged_file_names_the_key_itself_and_who_wrote_it(where, value, message, tmp_path):
+    (tmp_path / "echoic.json").write_text(json.dumps(put(content_of("gru-12"), where, value)))
+    with pytest.raises(BundleError, match=message) as error:
+        Bundle.load(tmp_path)
+    assert str(error.value).startswith(
+        f"{tmp_path / 'echoic.json'}, written by echoic 0.1.0: Expected "
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", "3", '"x"', "{}", '{"schema": 2}', "[" * 100_000, "\xff", "NaN"]
+)
+def test_a_file_that_is_no_metadata_at_all(content, tmp_path):
+    (tmp_path / "echoic.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(BundleError, match="Expected|is not JSON"):
+        Bundle.load(tmp_path)
+
+
+def test_a_verifier_is_read_and_written(tmp_path):
+    given = {"file": "clip", "threshold": 0.5, "lookahead": 0.2}
+    content = put(content_of("gru-12"), ("verifier",), given)
+    (tmp_path / "echoic.json").write_text(json.dumps(content))
+    model = Bundle.load(tmp_path)
+    assert model.verifier == Verifier(**given)
+    written = bundle.set_decoder(model, model.decoder)
+    assert written.metadata == model.metadata
+    assert json.loads((tmp_path / "echoic.json").read_text())["verifier"] == given
+    assert Bundle.load(ROOT / "models" / "gru-12").verifier is None
+
+
+def test_other_settings_of_the_decoder_take_golden_detections_away(tiny_copy):
+    (tiny_copy / "golden.json").touch()
+    same = bundle.set_decoder(Bundle.load(tiny_copy), Bundle.load(tiny_copy).decoder)
+    assert (tiny_copy / "golden.json").exists()
+    bundle.set_decoder(same, DecoderConfig(enter=0.7))
+    assert not (tiny_copy / "golden.json").exists()
+
+
+def test_a_bundle_says_what_it_is():
+    said = repr(Bundle.load(ROOT / "models" / "gru-12"))
+    assert said.startswith("Bundle('")
+    assert said.endswith(
+        "gru-12', 12 labels, clip, stream, clip_float16, clip_int8, stream_int8, core_int8)"
     )

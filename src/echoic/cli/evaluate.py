@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from echoic.cli.extras import require_training
 from echoic.cli.options import (
     DATA,
     DataOption,
@@ -81,6 +82,7 @@ def evaluate(
         raise typer.BadParameter("Expected --stream with --negatives, received --negatives alone.")
     if max_clips and (not report or stream or continuous):
         raise typer.BadParameter("Expected --max-clips with --report of clips.")
+    require_training()
     from echoic import evaluation, reports
     from echoic.data import load_folders
     from echoic.runtime.bundle import Bundle
@@ -136,6 +138,7 @@ def compare(
     """Compare models on the same clips, with a significance test against the first."""
     if len(models) < 2:
         raise typer.BadParameter(f"Expected at least two models, received only {models[0]}.")
+    require_training()
     from echoic import evaluation
     from echoic.runtime.bundle import Bundle
 
@@ -165,7 +168,9 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Tune detection thresholds on validation streams, and store them in the model."""
+    require_training()
     from echoic import evaluation
+    from echoic.export import golden
     from echoic.reports.card import write_card
     from echoic.runtime import bundle as bundles
 
@@ -174,7 +179,11 @@ def tune(
         tuning = evaluation.tune(
             bundle, data, negatives=negatives, limit=max_false_accepts, on_progress=progress
         )
-    write_card(bundles.set_decoder(bundle, tuning.config))
+    had_golden_file = (bundle.path / golden.FILE).exists()
+    bundle = bundles.set_decoder(bundle, tuning.config)
+    if had_golden_file:
+        golden.write(bundle)
+    write_card(bundle)
     if as_json:
         print_json({"model": bundle.name, **tuning.report()})
         return

@@ -29,8 +29,9 @@ def explain(
     """Draw hidden states, gates, and the influence of each moment on a decision."""
     import_tensorflow()
     from echoic import plots
+    from echoic.explain import pictures
 
-    figure = plots.explained(model, file, at=at)
+    figure = pictures.explained(model, file, at=at)
     target = out or Path(f"{file.stem}-explained.png")
     plots.save(figure, target)
     print(target)
@@ -45,12 +46,12 @@ def memory(
     """Measure how far back four small networks remember (takes a minute or two)."""
     import_tensorflow()
     from echoic import plots
-    from echoic.explain import recall as games
+    from echoic.explain import pictures, recall
 
-    config = games.MemoryConfig(seed=seed, steps=steps)
+    config = recall.MemoryConfig(seed=seed, steps=steps)
     with progress_bar("batches") as progress:
-        result = games.measure(config, on_progress=progress)
-    plots.save(result.figure(), out)
+        result = recall.measure(config, on_progress=progress)
+    plots.save(pictures.recall(result, title="How far back four networks remember"), out)
     if as_json:
         for row in result.rows():
             print_json(row)

@@ -1,8 +1,9 @@
-"""The packages of the extra `train`: imported by the verbs that need them, named if missing."""
+"""The packages of the extra `train`, imported by the verbs that need them."""
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 
 def import_tensorflow() -> None:
@@ -15,10 +16,14 @@ def import_tensorflow() -> None:
         import tensorflow as tf  # noqa: F401 (whatever the backend, it writes TFLite)
 
 
-def missing(verb: str | None, error: ModuleNotFoundError) -> str:
-    """Say in one line what to install for a verb."""
-    package = str(error.name).partition(".")[0]
-    return (
-        f"Expected the package {package} for `echoic {verb}`, received none. "
-        "Install the extra: pip install 'echoic[train]'"
-    )
+def require_training() -> None:
+    """Refuse to begin a verb that would miss a package later.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        A package of the extra `train` is not installed.
+    """
+    for package in ("keras", "tensorflow", "librosa", "scipy", "matplotlib"):
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)

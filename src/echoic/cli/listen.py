@@ -113,26 +113,32 @@ def assistant(
         raise typer.BadParameter("Expected one of --wav and a microphone, received both.")
     from echoic.assistant import Assistant
     from echoic.audio import SAMPLE_RATE
-    from echoic.live import JsonLines, Listener, Voice, loudspeaker
+    from echoic.files import reserved_stdout
+    from echoic.live import JsonLines, Lines, Listener, Voice, loudspeaker
     from echoic.microphone import FileSource, Microphone
     from echoic.runtime.bundle import Bundle
     from echoic.runtime.recognizer import StreamingRecognizer
 
-    helper = Assistant.load(config)
-    bundle = Bundle.load(model or helper.model)
-    helper.check(bundle.labels)
-    stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
-    listener = Listener(stream, config=bundle.decoder)
-    source = FileSource(wav) if wav else Microphone(device, on_event=listener.on_event)
-    with source:
-        show = (
-            JsonLines() if as_json else _live_output(listener, source, bundle.name, influence=None)
-        )
-        listener.outputs.append(show)
-        with show:
-            # A recording does not wait until a chime was played.
-            speaker = Voice(command=(), play=None if quiet or wav else loudspeaker)
-            helper.run(source, listener=listener, speaker=speaker)
+    with ExitStack() as stack:
+        terminal = not as_json and _can_draw()
+        # What an action prints must not stand among the words: other programs read those.
+        words = None if terminal else stack.enter_context(reserved_stdout())
+        helper = Assistant.load(config)
+        bundle = Bundle.load(model or helper.model)
+        helper.check(bundle.labels)
+        stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
+        listener = Listener(stream, config=bundle.decoder)
+        source = FileSource(wav) if wav else Microphone(device, on_event=listener.on_event)
+        stack.enter_context(source)
+        show: Output
+        if terminal:
+            show = _view(listener, source, bundle.name)
+        else:
+            show = JsonLines(words) if as_json else Lines(words)
+        listener.outputs.append(stack.enter_context(show))
+        # A recording does not wait until a chime was played.
+        voice = Voice(command=(), play=None if quiet or wav else loudspeaker)
+        helper.run(source, listener=listener, voice=voice)
 
 
 def icebreaker(
@@ -194,21 +200,35 @@ def _live_output(
     influence: npt.NDArray[np.float32] | None,
 ) -> Output:
     """The view where a terminal can show it, else lines."""
-    console = make_console()
-    if not console.is_terminal or console.is_dumb_terminal:
-        from echoic.live import Lines
+    if _can_draw():
+        return _view(listener, source, name, influence)
+    from echoic.live import Lines
 
-        if influence is not None:
-            print(
-                "echoic: --memory needs a terminal that can be drawn on; words only.",
-                file=sys.stderr,
-            )
-        return Lines()
+    if influence is not None:
+        print(
+            "echoic: --memory needs a terminal that can be drawn on; words only.",
+            file=sys.stderr,
+        )
+    return Lines()
+
+
+def _can_draw() -> bool:
+    """Whether stdout is a terminal that can show the view."""
+    console = make_console()
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def _view(
+    listener: Listener,
+    source: Source,
+    name: str,
+    influence: npt.NDArray[np.float32] | None = None,
+) -> Output:
     from echoic.live.heatmap import StateHeatmap
     from echoic.live.view import View
 
-    trail = None if influence is None else StateHeatmap(influence)
-    return View(listener, source, name=name, console=console, trail=trail)
+    heatmap = None if influence is None else StateHeatmap(influence)
+    return View(listener, source, name=name, console=make_console(), heatmap=heatmap)
 
 
 def _show_clips(clips: Clips) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from echoic.cli.extras import import_tensorflow
+from echoic.cli.extras import import_tensorflow, require_training
 from echoic.cli.options import Json, ModelOption
 from echoic.cli.rendering import prediction_row, print_json, show_predictions
 
@@ -19,7 +19,7 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="Labels to list for each prediction.")] = 3,
     windows: Annotated[
         bool,
-        typer.Option("--windows", help="Of a long recording, list each window instead of words."),
+        typer.Option("--windows", help="List the windows of a long recording, not its words."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +61,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw a recording's waveform, features and probabilities."""
+    require_training()
     from echoic import plots
     from echoic.runtime.recognizer import Recognizer
 

@@ -62,7 +62,7 @@ def show_predictions(path: Path, predictions: list[Prediction]) -> None:
             f"{p.confidence:4.0%} [green]{bar}[/]"
         )
     if not predictions:
-        console.print("  [dim]no word; --windows lists what each window was heard as[/]")
+        console.print("  [dim]no word; --windows lists each window[/]")
 
 
 def show_devices(found: list[Device], *, as_json: bool) -> None:
@@ -178,12 +178,11 @@ def show_memory(result: Memory) -> None:
     console = make_console()
     config = result.config
     console.print(
-        "Each person says a name. One game: repeat them all, in order. The other: say the one\n"
-        "that was marked, many people ago."
+        "Each person says a name. Game 1: repeat all names in order. Game 2: say the marked name."
     )
     table = Table(box=None, pad_edge=True, header_style="dim")
     table.add_column("network")
-    for column in ("weights", f"{config.people} in order", "remembers for", "gradient left"):
+    for column in ("weights", f"{config.people} in order", "reach", "gradient"):
         table.add_column(column, justify="right")
     for row in result.rows():
         far = "> " if row["reach"] == config.distance else ""

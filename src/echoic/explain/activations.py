@@ -1,13 +1,12 @@
-"""A network's memory, made visible: every number between the sound and the answer.
+"""Activations: every array between the waveform and the probabilities.
 
-    trace = inspect.trace("gru-12", waveform)
-    trace.recurrent[0].states      (steps, units)   what the first recurrent layer remembers
+    trace = activations.trace("gru-12", waveform)
+    trace.recurrent[0].states      (steps, units)   hidden state of the first recurrent layer
     trace.recurrent[0].gates       {"update": ..., "reset": ...}, each (steps, units)
-    trace.decision()               what was answered, and since when
-    inspect.occlusion(trace)       which moments the answer leaned on
+    trace.decision()               the label, its probability, and since when it leads
 
-The recurrent layers are stepped here by hand, a step at a time, with the equations that the
-textbooks print; Keras's own output of each layer stands beside, and the two agree within 1e-5.
+This module steps the recurrent layers by hand, with the equations of the textbooks. Keras's own
+output of each layer is in `Trace.outputs`; the two agree within 1e-5.
 """
 
 from __future__ import annotations
@@ -23,40 +22,37 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from echoic import audio, networks
+from echoic import features as front_end
 from echoic.config import FeatureConfig
-from echoic.features import mfcc as cepstral_coefficients
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.runtime.bundle import Bundle
 
 Floats = npt.NDArray[np.float32]
 
-BATCH = 64
-"""Occluded copies of a recording that are run at once."""
-
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
-    """A recurrent layer at work.
+    """States and gates of a recurrent layer.
 
     Attributes
     ----------
     name
-        Of the layer; of a bidirectional one with the direction, as in ``bidirectional_2 backward``.
+        Name of the layer, with the direction of a bidirectional one: ``bidirectional_2 backward``.
     kind
         ``"rnn"``, ``"gru"`` or ``"lstm"``.
     times
-        Instant (s) of each step, shape (steps,).
+        Time (s) of each step, shape (steps,).
     states
-        The hidden state after each step, shape (steps, units): what is handed on.
+        Hidden state after each step, shape (steps, units).
     gates
         By name, each of shape (steps, units), from 0 to 1. GRU: ``update`` (1 keeps the old state,
         0 replaces it) and ``reset`` (0 hides the old state from the candidate). LSTM: ``input``
-        (1 writes), ``forget`` (1 keeps), ``output`` (1 shows). None of a SimpleRNN.
+        (1 writes), ``forget`` (1 keeps), ``output`` (1 shows). A SimpleRNN has no gates.
     candidates
-        What each step proposes to remember, shape (steps, units), from -1 to 1; a SimpleRNN's is
-        its state.
+        Candidate state of each step, shape (steps, units), from -1 to 1. A SimpleRNN's candidate
+        is its state.
     cells
-        LSTM's second state, shape (steps, units), without bounds; None of the others.
+        Cell state of an LSTM, shape (steps, units), unbounded; None for other layers.
     """
 
     name: str
@@ -70,17 +66,16 @@ class Recurrence:
 
 @dataclass(frozen=True)
 class Decision:
-    """An answer, at an instant.
+    """The most probable label at one step.
 
     Attributes
     ----------
     label, probability
-        The most probable label there.
+        The most probable label, and its probability.
     step, time
-        The step, and its instant (s).
+        The step, and its time (s).
     since
-        The instant (s) from which on that label was the most probable at every step until
-        ``time``: when the decision was made.
+        Time (s) from which that label is the most probable at every step until ``time``.
     """
 
     label: str
@@ -91,63 +86,38 @@ class Decision:
 
 
 @dataclass(frozen=True, eq=False)
-class Influence:
-    """How much a decision leaned on each moment before it.
-
-    Attributes
-    ----------
-    kind
-        ``"occlusion"`` or ``"gradient"``.
-    label, time
-        Of the decision: what was answered, and when (s).
-    times
-        The moments (s), shape (n,).
-    values
-        Shape (n,). Occlusion: by how many nats the log-odds of ``label``, log(p / (1 - p)), fall
-        when the moment is hidden; below 0 it spoke against the label. Gradient: the norm of the
-        derivative of the log-odds by the standardized coefficients of the frame, which is in
-        nats a standard deviation.
-    """
-
-    kind: str
-    label: str
-    time: float
-    times: npt.NDArray[np.float64]
-    values: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class Trace:
-    """A sound, a network, and everything in between; float32 where nothing else is said.
+    """A waveform, a network, and the arrays between them; float32 unless stated.
 
     Attributes
     ----------
     network
-        The Keras model, (batch, frames, n_mfcc) to logits.
+        The Keras model, (batch, frames, channels) to logits.
     features, labels
-        How it hears, and what its outputs mean.
+        Front end and labels of the network.
     waveform
         Shape (samples,).
-    mfcc
-        Shape (frames, n_mfcc): what the network hears.
+    inputs
+        Input of the network, shape (frames, channels): the MFCC, or the log-mel spectrogram where
+        ``features.n_mfcc`` is 0.
     outputs
-        What each layer of the network gives, by the layer's name, in order; of shape (steps,
-        channels), or (channels,) once the steps are summed up.
+        Output of each layer by the layer's name, in order: shape (steps, channels), or
+        (channels,) after the layer that pools the steps.
     recurrent
-        Each recurrent layer, step by step, in order.
+        Each recurrent layer, in order.
     logits, probabilities
-        Shape (steps, labels); one step of a network that answers once.
+        Shape (steps, labels); a network that pools the clip has one step.
     times
-        Instant (s) of each step of those, float64 of shape (steps,).
+        Time (s) of each of these steps, float64 of shape (steps,).
     notes
-        What this network cannot show, in words; empty of a streamable one.
+        Sentences on what this network cannot show; empty for a streamable network.
     """
 
     network: Any = field(repr=False)
     features: FeatureConfig
     labels: tuple[str, ...]
     waveform: audio.Waveform
-    mfcc: Floats
+    inputs: Floats
     outputs: Mapping[str, Floats]
     recurrent: tuple[Recurrence, ...]
     logits: Floats
@@ -156,19 +126,19 @@ class Trace:
     notes: tuple[str, ...] = ()
 
     def decision(self, at: float | None = None) -> Decision:
-        """Return the answer at the last step until ``at`` (s); None means the last of all.
+        """Return the most probable label at the last step until ``at`` (s), by default the last.
 
         Raises
         ------
         ValueError
-            No step is over at that instant.
+            ``at`` is before the end of the first step.
         """
         end = (
             len(self.times) if at is None else int(np.searchsorted(self.times, at + 1e-9, "right"))
         )
         if end == 0:
             raise ValueError(
-                f"Expected an instant from {self.times[0]:g} s on, when the first step is over, "
+                f"Expected a time from {self.times[0]:g} s on, where the first step ends, "
                 f"received {at:g}."
             )
         answers = self.probabilities[:end].argmax(axis=1)
@@ -183,13 +153,13 @@ class Trace:
         )
 
     def most_certain(self) -> float:
-        """Return the instant (s) at which a word, silence and unknown aside, is most probable."""
+        """Return the time (s) at which any word, silence and unknown aside, is most probable."""
         words = [i for i, x in enumerate(self.labels) if x not in (SILENCE, UNKNOWN)]
         return float(self.times[self.probabilities[:, words].max(axis=1).argmax()])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return everything by name, for ``np.savez``: ``mfcc``, ``gru_2/states`` and so on."""
-        named: dict[str, npt.NDArray[Any]] = {"waveform": self.waveform, "mfcc": self.mfcc}
+        """Return all arrays by name, for ``np.savez``: ``inputs``, ``gru_2/states`` and so on."""
+        named: dict[str, npt.NDArray[Any]] = {"waveform": self.waveform, "inputs": self.inputs}
         named |= {f"{name}/output": output for name, output in self.outputs.items()}
         for layer in self.recurrent:
             named |= {f"{layer.name}/times": layer.times, f"{layer.name}/states": layer.states}
@@ -207,17 +177,17 @@ class Trace:
 def trace(
     model: Bundle | str | Path | None, waveform: npt.ArrayLike, *, sample_rate: int | None = None
 ) -> Trace:
-    """Run a model over a sound and keep everything.
+    """Run a model over a waveform and keep all activations.
 
     Parameters
     ----------
     model
-        A `Bundle`, a model's folder, a name in ``models/``; None means the default model.
+        A `Bundle`, a model's folder, or a name in ``models/``; None means the default model.
     waveform
-        Shape (samples,), float32 in [-1, 1] or int16, of any length from one step on. It is taken
-        as it is: `Recognizer.predict` puts zeros after what is shorter than a clip.
+        Shape (samples,), float32 in [-1, 1] or int16, at least one step long. `trace` adds no
+        zeros; `Recognizer.predict` pads what is shorter than a clip.
     sample_rate
-        In Hz; None means 16,000.
+        Sample rate (Hz); None means 16,000.
 
     Raises
     ------
@@ -241,36 +211,36 @@ def trace_network(
     features: FeatureConfig,
     labels: tuple[str, ...],
 ) -> Trace:
-    """Trace a network that is no model's folder yet.
+    """Trace a Keras network that is not in a model's folder.
 
     Parameters
     ----------
     network
-        From `networks.build`.
+        Network from `networks.build`.
     waveform
         Shape (samples,), float32 in [-1, 1].
     features, labels
-        How it hears, and what its outputs mean.
+        Front end and labels of the network.
 
     Raises
     ------
     ValueError
-        The waveform is shorter than the network's first step, or a recurrent layer has other
-        activations than Keras's usual ones.
+        The waveform is shorter than the network's first step, or a recurrent layer has
+        activations other than tanh and sigmoid.
     """
-    mfcc = cepstral_coefficients(waveform, features)
+    inputs = front_end.compute(waveform, features)
     stride = _strides(network)
-    if len(mfcc) < max(stride.values()):
+    if len(inputs) < max(stride.values()):
         raise ValueError(
-            f"Expected at least {max(stride.values()) * features.hop_length} samples, which are "
-            f"the network's first step, received {len(waveform)}."
+            f"Expected at least {max(stride.values()) * features.hop_length} samples, the length "
+            f"of the network's first step, received {len(waveform)}. Append zeros."
         )
     inner = [layer for layer in network.layers if not isinstance(layer, layers.InputLayer)]
     taps = [(layer.input, layer.output) for layer in inner]
-    heard = keras.Model(network.input, taps)(mfcc[None], training=False)
+    activations = keras.Model(network.input, taps)(inputs[None], training=False)
     outputs: dict[str, Floats] = {}
     recurrent: list[Recurrence] = []
-    for layer, (given, output) in zip(inner, heard, strict=True):
+    for layer, (given, output) in zip(inner, activations, strict=True):
         outputs[layer.name] = ops.convert_to_numpy(output)[0]
         if isinstance(layer, layers.RNN | layers.Bidirectional):
             x = ops.convert_to_numpy(given)[0]
@@ -284,12 +254,12 @@ def trace_network(
         features=features,
         labels=tuple(labels),
         waveform=waveform,
-        mfcc=mfcc,
+        inputs=inputs,
         outputs=outputs,
         recurrent=tuple(recurrent),
         logits=logits,
         probabilities=exponential / exponential.sum(axis=-1, keepdims=True),
-        times=np.array([features.time(len(mfcc) - 1)])
+        times=np.array([features.time(len(inputs) - 1)])
         if once
         else _times(len(logits), stride[inner[-1].name], features),
         notes=_notes(inner),
@@ -304,16 +274,16 @@ def recur(
     Parameters
     ----------
     layer
-        A Keras ``SimpleRNN``, ``GRU`` or ``LSTM``, built, with its usual activations.
+        Keras ``SimpleRNN``, ``GRU`` or ``LSTM``, built, with tanh and sigmoid.
     x
-        Its input, shape (steps, channels).
+        Input of the layer, shape (steps, channels).
     times
-        Instant (s) of each step; the numbers of the steps, where none are given.
+        Time (s) of each step; None means the steps' numbers.
 
     Raises
     ------
     ValueError
-        Another layer, or other activations.
+        Another type of layer, or other activations.
     """
     usual = (keras.activations.tanh, keras.activations.sigmoid)
     activations = (layer.activation, getattr(layer, "recurrent_activation", usual[1]))
@@ -337,115 +307,7 @@ def recur(
     )
 
 
-def occlusion(
-    trace: Trace,
-    *,
-    at: float | None = None,
-    label: str | None = None,
-    width: float = 0.1,
-    reach: float = 4.0,
-) -> Influence:
-    """Hide one moment after the other and see how the answer suffers.
-
-    A hidden frame has the mean coefficients of the training set: the sound of nothing in
-    particular, zeros after the network's normalization.
-
-    Parameters
-    ----------
-    trace
-        What happened.
-    at
-        The instant (s) of the decision; None means the last step.
-    label
-        Whose odds are watched; None means the decision's own.
-    width
-        Length (s) of what is hidden, centred on each frame in turn.
-    reach
-        How far back (s) to go from the decision. The cost grows with it.
-
-    Returns
-    -------
-    Influence
-        At every frame within ``reach`` before the decision, and after it where the network hears
-        that too. Values near 0 long before: forgotten.
-
-    Raises
-    ------
-    ValueError
-        See `Trace.decision`; or there is no such label.
-    """
-    decision, target = _target(trace, at, label)
-    heard = trace.mfcc
-    if not trace.notes:  # causal: what comes after the decision cannot matter
-        heard = heard[: round(decision.time / trace.features.time(0))]
-    hop = trace.features.time(0)
-    half = max(round(width / hop) - 1, 0) / 2
-    frames = np.arange(max(0, len(heard) - round(reach / hop)), len(heard))
-    mean, _ = _statistics(trace.network, heard.shape[1])
-    falls = []
-    for start in range(0, len(frames), BATCH):
-        centres = frames[start : start + BATCH]
-        hidden = np.abs(np.arange(len(heard)) - centres[:, None]) <= half
-        copies = np.where(hidden[:, :, None], mean, heard).astype(np.float32)
-        logits = trace.network(copies, training=False)
-        falls.append(ops.convert_to_numpy(_log_odds(networks.clip_logits(logits), target)))
-    untouched = ops.convert_to_numpy(_log_odds(trace.logits[decision.step], target))
-    return Influence(
-        kind="occlusion",
-        label=trace.labels[target],
-        time=decision.time,
-        times=_centres(len(heard), trace.features)[frames],
-        values=np.asarray(untouched - np.concatenate(falls), dtype=np.float32),
-    )
-
-
-def gradient(trace: Trace, *, at: float | None = None, label: str | None = None) -> Influence:
-    """Differentiate the answer by every frame: how much would a small change have mattered?
-
-    Parameters
-    ----------
-    trace
-        What happened.
-    at, label
-        As `occlusion` takes them.
-
-    Returns
-    -------
-    Influence
-        At every frame of the recording; exactly 0 where a causal network had answered before.
-
-    Raises
-    ------
-    ValueError
-        See `Trace.decision`; or there is no such label; or Keras runs on another backend than
-        TensorFlow.
-    """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Expected Keras to run on TensorFlow for a gradient, received "
-            f"{keras.backend.backend()}. Take `occlusion`, or set KERAS_BACKEND=tensorflow."
-        )
-    import tensorflow as tf
-
-    decision, target = _target(trace, at, label)
-    x = tf.constant(trace.mfcc[None])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        logits = trace.network(x, training=False)
-        row = logits[:, decision.step] if len(logits.shape) == 3 else logits
-        log_odds = _log_odds(row, target)
-    slope = tape.gradient(log_odds, x)[0].numpy()
-    _, deviation = _statistics(trace.network, trace.mfcc.shape[1])
-    return Influence(
-        kind="gradient",
-        label=trace.labels[target],
-        time=decision.time,
-        times=_centres(len(trace.mfcc), trace.features),
-        values=np.linalg.norm(slope * deviation, axis=1).astype(np.float32),
-    )
-
-
-# --- the cells, a step at a time: @ is a product of matrices, * one of elements ------------------
+# --- the cells, a step at a time: @ multiplies matrices, * elements ------------------------------
 
 
 def _rnn(layer: layers.SimpleRNN, x: Floats) -> Iterator[dict[str, Floats]]:
@@ -485,7 +347,7 @@ def _lstm(layer: layers.LSTM, x: Floats) -> Iterator[dict[str, Floats]]:
 
 
 def _weights(layer: layers.RNN) -> tuple[Floats, Floats, Floats, Floats]:
-    """Kernel, recurrent kernel, and the bias of each; zeros for a bias that there is not."""
+    """Kernel, recurrent kernel, and the bias of each; zeros for a bias that the layer lacks."""
     kernel, recurrent, *rest = (ops.convert_to_numpy(w) for w in layer.cell.get_weights())
     biases = np.zeros((2, kernel.shape[1]), np.float32)
     if rest:
@@ -501,7 +363,7 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _strides(network: keras.Model) -> dict[str, int]:
-    """Frames that each layer takes for one of its inputs' steps; for the last, of its own."""
+    """Frames for each step of a layer's input; for the last layer, of its output."""
     stride, before = 1, {}
     for layer in network.layers:
         before[layer.name] = stride
@@ -514,13 +376,8 @@ def _times(steps: int, stride: int, config: FeatureConfig) -> npt.NDArray[np.flo
     return np.array([config.time((j + 1) * stride - 1) for j in range(steps)])
 
 
-def _centres(n_frames: int, config: FeatureConfig) -> npt.NDArray[np.float64]:
-    """Middle (s) of the hop that each frame is the first to hear."""
-    return np.array([config.time(k) for k in range(n_frames)]) - config.time(0) / 2
-
-
 def _both_ways(layer: layers.Layer, x: Floats, times: npt.NDArray[np.float64]) -> list[Recurrence]:
-    """One recurrence of a plain layer, two of a bidirectional one, all in the order of time."""
+    """One recurrence for a plain layer, two for a bidirectional one, in the order of time."""
     if not isinstance(layer, layers.Bidirectional):
         return [recur(layer, x, times=times)]
     forward = recur(layer.forward_layer, x, times=times)
@@ -543,42 +400,17 @@ def _notes(inner: list[layers.Layer]) -> tuple[str, ...]:
     for layer in inner:
         if isinstance(layer, layers.GlobalAveragePooling1D):
             notes.append(
-                f"{layer.name} takes the mean over the clip: it answers once, at the end, and "
-                "the order of the frames is lost."
+                f"{layer.name} takes the mean over the clip: the network answers once, at the end, "
+                "and the order of the frames is lost."
             )
         elif isinstance(layer, layers.Bidirectional):
             notes.append(
-                f"{layer.name} reads the clip from both ends: its backward states know what is "
-                "still to come, so they are no memory of the past."
+                f"{layer.name} reads the clip in both directions: its backward states depend on "
+                "the future, so they are no memory of the past."
             )
         elif isinstance(layer, layers.MultiHeadAttention):
             notes.append(
-                f"{layer.name} looks at the whole clip at once: it answers once, at the end, and "
-                "hands no state from step to step."
+                f"{layer.name} attends to the whole clip: the network answers once, at the end, "
+                "and carries no state from step to step."
             )
     return tuple(notes)
-
-
-def _statistics(network: keras.Model, n_mfcc: int) -> tuple[Floats, Floats]:
-    """Mean and standard deviation that the network's normalization knows, (n_mfcc,) each."""
-    for layer in network.layers:
-        if isinstance(layer, layers.Normalization):
-            mean, variance = (ops.convert_to_numpy(v) for v in (layer.mean, layer.variance))
-            return mean.reshape(-1), np.sqrt(variance).reshape(-1)
-    return np.zeros(n_mfcc, np.float32), np.ones(n_mfcc, np.float32)
-
-
-def _target(trace: Trace, at: float | None, label: str | None) -> tuple[Decision, int]:
-    decision = trace.decision(at)
-    wanted = decision.label if label is None else label
-    if wanted not in trace.labels:
-        raise ValueError(
-            f"Expected one of the labels {', '.join(trace.labels)}, received {wanted!r}."
-        )
-    return decision, trace.labels.index(wanted)
-
-
-def _log_odds(logits: Any, target: int) -> Any:
-    """log(p / (1 - p)) of a label in nats, (..., labels) to (...): no ceiling near certainty."""
-    others = np.delete(np.arange(logits.shape[-1]), target)
-    return logits[..., target] - ops.logsumexp(ops.take(logits, others, axis=-1), axis=-1)

@@ -1,8 +1,8 @@
-"""The ice breaker of college days, played by voice.
+"""The ice breaker, a memory game, played by voice.
 
-Each turn the player says one word that was not said yet, and hears all words so far, in order.
-Whoever says a word again has forgotten it; when no word of the vocabulary is left, nobody has.
-The game is pure: words in, what to repeat out. `play` is the loop around it.
+In each turn the player says a new word, and hears all words so far, in order. The game ends when
+the player repeats a word, or when no word of the vocabulary is left. `IceBreaker` is pure: words
+in, replies out. `play` is the loop around it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Ending = Literal["forgotten", "complete"]
 
 @dataclass(frozen=True)
 class Turn:
-    """What became of a word.
+    """One turn of the game.
 
     Attributes
     ----------
     word
-        What the player said.
+        The player's word.
     words
-        All words so far, in order; a word that was said again is in it once.
+        All words so far, in order; a repeated word appears once.
     ending
-        ``forgotten`` (the word had been said), ``complete`` (it was the last of the vocabulary),
-        or None: the game goes on.
+        ``forgotten`` (the word was a repetition), ``complete`` (it was the last word of the
+        vocabulary), or None (the game continues).
     """
 
     word: str
@@ -42,7 +42,7 @@ class Turn:
 
     @property
     def reply(self) -> str:
-        """What is to be said: the words, and how the game ended if it did."""
+        """The spoken reply: all words so far, and the ending if there is one."""
         spoken = ", ".join(self.words)
         if self.ending == "forgotten":
             return f"You forgot: you had said {self.word} already. {spoken}."
@@ -57,21 +57,21 @@ class IceBreaker:
     Parameters
     ----------
     labels
-        Of the model; its words are what can be said.
+        Labels of the model, with at least one word.
 
     Attributes
     ----------
     vocabulary
-        The words, in the order of the labels.
+        The words among the labels, in their order.
     words
-        What was said, in order.
+        Words so far, in order.
     ending
-        How the game ended; None while it goes on.
+        How the game ended; None while it continues.
 
     Raises
     ------
     ValueError
-        No word among the labels.
+        The labels contain no word.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -82,12 +82,12 @@ class IceBreaker:
         self.ending: Ending | None = None
 
     def on_word(self, word: str) -> Turn:
-        """Take the player's word.
+        """Process the player's word.
 
         Raises
         ------
         ValueError
-            The game is over, or the word is not in its vocabulary.
+            The game is over, or the word is not in the vocabulary.
         """
         if self.ending:
             raise ValueError(f"Expected no word after the game is over, received {word!r}.")
@@ -110,20 +110,20 @@ def play(
     speaker: Voice,
     on_turn: Callable[[float, Turn], None],
 ) -> None:
-    """Play until the game or the sound ends.
+    """Play until the game or the source ends.
 
     Parameters
     ----------
     game
-        Fresh.
+        A new game.
     source
-        Microphone or file, open.
+        Open microphone or file.
     listener
-        With the labels of the game.
+        Listener with the labels of the game.
     speaker
-        Says the words; nothing that arrives meanwhile is heard.
+        Speaks the replies; the listener drops blocks that arrive meanwhile.
     on_turn
-        Called before each reply, with the instant of the decision on the stream's clock (s).
+        Called before each reply, with the time (s) of the detection and the turn.
     """
     for block in half_duplex(source, listener, speaker):
         for detection in listener.process(block):
@@ -138,14 +138,14 @@ def play(
 
 
 class IceBreakerView(Output):
-    """Shows the memory as it grows, a line a turn.
+    """Shows a line for each turn.
 
     Parameters
     ----------
     console
-        For the game.
+        Console for the turns.
     events
-        For the rules and for what happens to the stream.
+        Console for the rules and the events of the stream.
     """
 
     def __init__(self, *, console: Console, events: Console) -> None:
@@ -153,15 +153,15 @@ class IceBreakerView(Output):
         self._events = events
 
     def begin(self, game: IceBreaker) -> None:
-        """Tell the rules."""
+        """Print the rules."""
         self._note(
-            "Say a word, and each turn another one. All words so far come back, in order.\n"
-            "Who says a word again has forgotten it. Ctrl-C ends.\n"
-            f"The words: {', '.join(game.vocabulary)}."
+            "Say a new word each turn; all words so far come back, in order.\n"
+            "A repeated word ends the game. Ctrl-C exits.\n"
+            f"Words: {', '.join(game.vocabulary)}."
         )
 
     def show(self, time: float, turn: Turn) -> None:
-        """Show a turn."""
+        """Print a turn."""
         line = Text(f"{time:8.2f} s  ")
         for word in turn.words:
             line.append(word, style="bold" if word == turn.word else "")
@@ -172,7 +172,7 @@ class IceBreakerView(Output):
         self._console.print(line, soft_wrap=True, highlight=False)
 
     def end(self, game: IceBreaker) -> None:
-        """Tell how it ended."""
+        """Print the ending."""
         n = f"{len(game.words)} {'word' if len(game.words) == 1 else 'words'}"
         self._note(
             {

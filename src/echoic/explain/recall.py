@@ -1,67 +1,64 @@
-"""The ice breaker as an experiment: how far back does a network remember?
+"""Recall: how far back does a network remember? The ice breaker as an experiment.
 
-A circle of people, each says a name. In one game a newcomer repeats all names in order; in the
-other one name is marked when it is said and asked for after many more. Four networks play:
+Each person in a circle says a name. In the first game a newcomer repeats all names in order. In
+the second game one name is marked when it is said, and asked for after many more. Four networks
+play:
 
-    window    sees the last few people at once: feedforward, its memory ends at its edge
-    rnn       Elman's network: what it remembers it must carry through every step
+    window    feedforward, sees the last few people at once; its memory ends at its edge
+    rnn       Elman's network; carries its memory through every step
     gru lstm  gates decide when to write, keep and forget
 
-Measured are the accuracy against the length of the circle and against the distance of the name,
-and the gradient norm through time: what is left, so many steps back, of the signal that teaches
-(Hochreiter 1991; Bengio, Simard and Frasconi 1994).
+The results are the accuracy by length of the circle and by distance of the name, and the norm of
+the gradient through time: how much of the learning signal is left so many steps back (Hochreiter
+1991; Bengio, Simard and Frasconi 1994).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
-from echoic import plots
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Floats = npt.NDArray[np.float64]
 
 NETWORKS = {"window": None, "rnn": layers.SimpleRNN, "gru": layers.GRU, "lstm": layers.LSTM}
-"""The players, and the layer that each remembers with."""
+"""The networks, and the recurrent layer of each."""
 
 REACHED = 0.9
-"""Accuracy from which on a name counts as remembered."""
+"""Lowest accuracy that counts as remembered."""
 
 TRIALS = 200
-"""Circles for each length and for each distance at which accuracy is measured."""
+"""Circles for each length and each distance in the measurement of accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig:
-    """What is played, and by whom.
+    """The games, the networks and their training.
 
     Attributes
     ----------
     names
-        How many different names there are.
+        Number of different names.
     people
-        The longest circle whose names are to be repeated in order.
+        Longest circle of the game in order.
     distance
-        The farthest name that is asked for, in people ago.
+        Largest distance (people) of the game on request.
     window
-        People that the feedforward network sees at once, the one who asks among them.
+        People that the feedforward network sees at once, including the one who asks.
     units
         Hidden units of each network.
     steps, batch_size
-        Training: how many batches of how many circles.
+        Number of training batches, and circles in each.
     learning_rate
-        Of Adam with a cosine decay; a SimpleRNN, which large steps throw off, takes half.
+        Learning rate of Adam with a cosine decay; a SimpleRNN, which large steps destabilize,
+        takes half.
     seed
-        Of the circles and of the weights.
+        Seed of the circles and of the weights.
     """
 
     names: int = 8
@@ -84,31 +81,32 @@ class MemoryConfig:
                 )
 
     def name_of(self, kind: str) -> str:
-        """What a network is called where people read it."""
+        """Return the name of a network for tables and legends."""
         called = {"rnn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
         return called.get(kind, f"window of {self.window}")
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """How far four networks remember; make one with `measure`.
+    """How far back four networks remember: the result of `measure`.
 
     Attributes
     ----------
     config
-        What was played.
+        Configuration of the games.
     in_order
-        By network the part of names repeated rightly, shape (people,): entry k is of circles of
+        Accuracy of each network in the game in order, shape (people,): entry k is for circles of
         k + 1 people.
     on_request
-        By network the part of answers that were right, shape (distance,): entry k is of names
+        Accuracy of each network in the game on request, shape (distance,): entry k is for names
         said k + 1 people before the question.
     gradients, fresh_gradients
-        By recurrent network the norm of the gradient of the right answer's logit by the whole
-        state so many people before the question, over that by the state at the question; shape
-        (distance + 1,), after training and before. The mean over circles is geometric.
+        Gradient norm of each recurrent network, after and before training, shape
+        (distance + 1,): the norm of the gradient of the right name's logit with respect to the
+        state so many people before the question, relative to the state at the question.
+        Geometric mean over circles.
     parameters
-        By network, number of weights in the game on request.
+        Number of weights of each network in the game on request.
     """
 
     config: MemoryConfig
@@ -119,12 +117,12 @@ class Memory:
     parameters: Mapping[str, int]
 
     def reach(self, kind: str) -> int:
-        """Return the distance (people) up to which a network is right nine times in ten."""
+        """Return the distance (people) up to which a network's accuracy is 90 % or more."""
         forgotten = np.flatnonzero(self.on_request[kind] < REACHED)
         return int(forgotten[0]) if len(forgotten) else self.config.distance
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the table: a row a network, as plain data."""
+        """Return a table with a row for each network, as plain data."""
         far = self.config.distance
         return [
             {
@@ -140,27 +138,23 @@ class Memory:
             for kind in NETWORKS
         ]
 
-    def figure(self) -> Figure:
-        """Draw the curves: see `plots.recall`."""
-        return plots.recall(self, title="Who said what? How far four networks remember")
-
 
 def measure(
     config: MemoryConfig | None = None, *, on_progress: Callable[[int, int], None] | None = None
 ) -> Memory:
-    """Let the four networks learn both games, and measure what they remember.
+    """Train the four networks on both games, and measure how far back they remember.
 
     Parameters
     ----------
     config
-        Defaults to ``MemoryConfig()``, which takes about a minute and a half on two cores.
+        Defaults to ``MemoryConfig()``, which takes about 90 s on two cores.
     on_progress
-        Called with the batches done and their number.
+        Called with the number of finished batches and of all batches.
 
     Raises
     ------
     ValueError
-        Keras runs on another backend than TensorFlow, which gives the gradients.
+        Keras does not run on TensorFlow, which computes the gradients.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -195,7 +189,7 @@ def measure(
 
 
 def build(kind: str, config: MemoryConfig) -> keras.Model:
-    """Build one of the players with fresh, seeded weights.
+    """Build one of the networks with fresh, seeded weights.
 
     Returns
     -------
@@ -215,7 +209,7 @@ def build(kind: str, config: MemoryConfig) -> keras.Model:
     return keras.Model(heard, layers.Dense(config.names, name="answer")(x), name=kind)
 
 
-# --- the games: each gives what is heard, the right names, and where they count -------------------
+# --- the games: each returns inputs, targets and the weights of the targets ----------------------
 
 Circles = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
@@ -223,22 +217,22 @@ Circles = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.f
 def circle_in_order(
     rng: np.random.Generator, config: MemoryConfig, people: npt.NDArray[np.int64] | None = None
 ) -> Circles:
-    """Everyone says a name, then all names are to be repeated.
+    """Make circles of the game in order: everyone says a name, then all names are due.
 
     Parameters
     ----------
     people
-        How many there are in each circle, shape (n,); drawn, where not given.
+        Number of people in each circle, shape (n,); None means drawn.
 
     Returns
     -------
     heard : float32 array of shape (n, 2 * config.people, names + 2)
-        The name as one of ``names``, then whether somebody speaks, then whether a name is due.
-        Circles shorter than ``config.people`` begin later, after zeros.
+        Name (one-hot), whether somebody speaks, and whether a name is due. Circles shorter than
+        ``config.people`` begin later, after zeros.
     names : int64 array of shape (n, 2 * config.people)
-        The name that is due.
+        Name that is due.
     weights : float32 array of shape (n, 2 * config.people)
-        1 where one is due, else 0.
+        1 where a name is due, else 0.
     """
     if people is None:
         people = rng.integers(1, config.people + 1, config.batch_size)
@@ -259,24 +253,24 @@ def circle_in_order(
 def circle_on_request(
     rng: np.random.Generator, config: MemoryConfig, ago: npt.NDArray[np.int64] | None = None
 ) -> Circles:
-    """One name is marked when it is said, and asked for at the end.
+    """Make circles of the game on request: one name is marked, and asked for at the end.
 
     Parameters
     ----------
     ago
-        How many people before the question it was said, shape (n,); drawn, where not given.
+        Distance (people) of the marked name from the question, shape (n,); None means drawn.
 
     Returns
     -------
     heard : float32 array of shape (n, config.distance + 2, names + 2)
-        The name as one of ``names``, then whether it is marked, then whether it is asked for.
+        Name (one-hot), whether it is marked, and whether it is asked for.
     names : int64 array of shape (n, config.distance + 2)
-        The marked name.
+        Marked name.
     weights : float32 array of shape (n, config.distance + 2)
         1 at the question, the last step.
     """
     if ago is None:
-        # As often from one to two people ago as from sixteen to thirty-two: near names teach how.
+        # Each octave of distances is equally frequent: near names are the easier start.
         octave = rng.uniform(0, np.log(config.distance + 1), config.batch_size)
         ago = np.exp(octave).astype(np.int64)
     n, steps = len(ago), config.distance + 2
@@ -312,7 +306,7 @@ def _train(
     rng = np.random.default_rng(config.seed)
     for _ in range(config.steps):
         heard, names, weights = circle(rng, config)
-        # The mean over what is due: Keras divides by all steps.
+        # Keras divides by all steps; the loss is the mean over the steps that are due.
         network.train_on_batch(heard, names, sample_weight=weights * weights.size / weights.sum())
         count()
 
@@ -339,7 +333,7 @@ def _accuracy_on_request(network: keras.Model, config: MemoryConfig) -> Floats:
 
 
 def _gradients(network: keras.Model, config: MemoryConfig) -> Floats:
-    """Gradient norms through time, with the marked name as far away as can be."""
+    """Gradient norms through time, with the marked name at the largest distance."""
     import tensorflow as tf
 
     rng = np.random.default_rng(config.seed + 2)
@@ -355,11 +349,11 @@ def _gradients(network: keras.Model, config: MemoryConfig) -> Floats:
             _, states = cell(tf.constant(x), states)
         tape.watch(states)
         past.append(states)
-        shown = states[0]  # the hidden state is what the answer reads
+        shown = states[0]  # the hidden state, which the last layer reads
         logits = network.get_layer("answer")(shown)
         right = tf.reduce_sum(tf.gather(logits, names[:, -1], axis=1, batch_dims=1))
     slopes = tape.gradient(right, past, unconnected_gradients="zero")
     norms = np.array([np.linalg.norm(np.concatenate(parts, axis=1), axis=1) for parts in slopes])
-    tiny = np.finfo(np.float32).tiny  # a gradient that has vanished altogether has a logarithm too
+    tiny = np.finfo(np.float32).tiny  # keeps the logarithm of a vanished gradient finite
     mean = np.exp(np.log(np.maximum(norms, tiny)).mean(axis=1))[::-1]  # nearest first
     return np.asarray(mean[: config.distance + 1] / mean[0])

@@ -5,6 +5,7 @@ quantize.py   float16(), dynamic_int8()  smaller graphs: the acoustic part only,
               integer_int8()             integers throughout, for microcontrollers
 verify.py     figures()                  parity with the network, accuracy, latency, memory
 packing.py    pack()                     a graph as bytes: no duplicates, aligned weights
+golden.py    compute(), check()         posteriors and detections, for other implementations
 family.py     export()                   all of it, into a model's folder
 c_array.py    c_array()                  a graph as C source, for firmware
 listen.py                                the script that goes into a model's folder

@@ -22,7 +22,7 @@ from echoic import data as datasets
 from echoic import features, networks
 from echoic.config import FeatureConfig
 from echoic.data import Examples
-from echoic.export import graphs, packing, quantize, verify
+from echoic.export import golden, graphs, packing, quantize, verify
 from echoic.export.c_array import c_array
 from echoic.export.graphs import ExportError
 from echoic.reports.card import write_card
@@ -128,7 +128,8 @@ def export(
     -------
     Bundle
         The folder, with the TFLite files, their fingerprints, their figures in ``echoic.json``
-        under ``files`` and in the card, and ``listen.py``, which runs the streaming model alone.
+        under ``files`` and in the card, ``listen.py``, which runs the streaming model alone, and
+        ``golden.json``, what that gives for the sample stream.
         A warning names a file that loses more than `MOST_LOST` and is left out.
 
     Raises
@@ -212,6 +213,7 @@ def export(
     if "stream_int8" in made:
         script = resources.files("echoic.export") / "listen.py"
         (bundle.path / "listen.py").write_text(script.read_text("utf-8"), encoding="utf-8")
+    golden.write(bundle)
     write_card(bundle)
     return bundle
 

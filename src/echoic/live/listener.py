@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,40 @@ RESTART = "The recognizer starts over."
 """Consequence of every event after which sound is missing."""
 
 
+EventName = Literal["wake", "number", "command", "done", "failed", "sleep"]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A change in what the program that uses the words does, such as an assistant.
+
+    Attributes
+    ----------
+    time
+        Instant (s) of the change, on the stream's clock.
+    event
+        What happened: ``wake`` (it was woken), ``number`` (a command waits for its number),
+        ``command`` (a command is complete, and its action begins), ``done`` or ``failed`` (the
+        action has ended), ``sleep`` (it waits for the wake word, without an action).
+    state
+        What it does now, for a person.
+    message
+        The cause, for a person.
+    command, number
+        The command that this is about, and its number.
+    """
+
+    time: float
+    event: EventName
+    state: str
+    message: str
+    command: str | None = None
+    number: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.state.capitalize()}: {self.message}"
+
+
 class Output:
     """Receives what a `Listener` receives and detects; this base class ignores all of it.
 
@@ -33,8 +68,8 @@ class Output:
     def on_event(self, event: Event) -> None:
         """Receive an event of the stream, as soon as it happens."""
 
-    def on_status(self, time: float, state: str) -> None:
-        """Receive the state of the program that uses the words, from an instant (s) on."""
+    def on_status(self, activity: Activity) -> None:
+        """Receive what the program that uses the words does from now on."""
 
     def close(self) -> None:
         """Finish the output; nothing follows."""
@@ -153,10 +188,10 @@ class Listener:
         for output in self.outputs:
             output.on_event(event)
 
-    def on_status(self, time: float, state: str) -> None:
-        """Pass the state of the program that uses the words to the outputs."""
+    def on_status(self, activity: Activity) -> None:
+        """Pass what the program that uses the words does to the outputs."""
         for output in self.outputs:
-            output.on_status(time, state)
+            output.on_status(activity)
 
 
 def with_threshold(config: DecoderConfig, threshold: float | None) -> DecoderConfig:

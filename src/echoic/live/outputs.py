@@ -8,59 +8,85 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from echoic import audio
 from echoic.audio import SAMPLE_RATE
-from echoic.live.listener import Output
+from echoic.live.listener import Activity, Output
 from echoic.microphone import Block, Event
 from echoic.runtime.decoder import Detection
 
 CLIP_SECONDS = 1.0
-"""Sound (s) that is kept of a detection: a clip as models are trained on."""
+"""Length (s) of a saved clip: that of the clips that models are trained on."""
 
 AFTER_SECONDS = 0.2
-"""How much of it (s) follows the decision, which comes with the end of the word or later."""
+"""Part of it (s) after the decision, which comes with the end of the word or later."""
 
 
 class Lines(Output):
-    """A line a word on stdout; what happens to the stream, and what is done, on stderr."""
+    """Prints a line for each word; events and activities go to stderr.
+
+    Parameters
+    ----------
+    file
+        For the words; None means stdout.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file
 
     def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         for d in detections:
-            print(f"{d.time:8.2f} s  {d.label:<10} {d.confidence:4.0%}", flush=True)
+            self._print(f"{d.time:8.2f} s  {d.label:<10} {d.confidence:4.0%}")
 
     def on_event(self, event: Event) -> None:
-        self.on_status(event.time, event.message)
+        print(f"{event.time:8.2f} s  {event.message}", file=sys.stderr, flush=True)
 
-    def on_status(self, time: float, state: str) -> None:
-        print(f"{time:8.2f} s  {state}", file=sys.stderr, flush=True)
+    def on_status(self, activity: Activity) -> None:
+        print(f"{activity.time:8.2f} s  {activity}", file=sys.stderr, flush=True)
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._file, flush=True)
 
 
 class JsonLines(Lines):
-    """An object a word on stdout: ``time`` (s), ``label``, ``confidence``."""
+    """Prints a JSON object for each word and for each activity; events go to stderr.
+
+    A word has ``time`` (s), ``label`` and ``confidence``; an activity has ``time`` (s), ``event``,
+    ``command``, ``number`` and ``message``.
+    """
 
     def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         for d in detections:
-            row = {
-                "time": round(d.time, 3),
-                "label": d.label,
-                "confidence": round(d.confidence, 4),
-            }
-            print(json.dumps(row, ensure_ascii=False), flush=True)
+            self._print_json(
+                time=round(d.time, 3), label=d.label, confidence=round(d.confidence, 4)
+            )
+
+    def on_status(self, activity: Activity) -> None:
+        self._print_json(
+            time=round(activity.time, 3),
+            event=activity.event,
+            command=activity.command,
+            number=activity.number,
+            message=activity.message,
+        )
+
+    def _print_json(self, **row: float | int | str | None) -> None:
+        self._print(json.dumps(row, ensure_ascii=False))
 
 
 class Clips(Output):
-    """Keeps a second of sound around each detection, as ``LABEL_TIME.wav`` in a folder.
+    """Saves a second of sound around each detection, as ``LABEL_TIME.wav`` in a folder.
 
     The clip ends a fifth of a second after the decision, or where the stream ends or breaks off.
-    Nothing that is there is replaced: another session's clip of that name gets a number.
+    No file is replaced: where the name is taken, a number follows it.
 
     Attributes
     ----------
     folder
-        Where; it is made if need be.
+        For the files; it is made if need be.
     saved
         The files, in order.
     """

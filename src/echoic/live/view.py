@@ -1,4 +1,4 @@
-"""The view in a terminal: what the model hears, how sure it is, and how the sound comes."""
+"""The view in a terminal: level, probabilities, words, hidden state, and the path of the sound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 from rich.cells import cell_len, set_cell_size
@@ -19,40 +18,48 @@ from rich.text import Text
 
 from echoic.audio import SAMPLE_RATE
 from echoic.files import discarded_stderr
-from echoic.live.heatmap import CELL_SECONDS, StateHeatmap
-from echoic.live.listener import Listener, Output
+from echoic.live.drawing import (
+    ASCII,
+    CEILING,
+    FLOOR,
+    UNICODE,
+    Glyphs,
+    as_ascii,
+    bar,
+    clock,
+    fitting,
+    level_share,
+)
+from echoic.live.heatmap import StateHeatmap
+from echoic.live.listener import Activity, Listener, Output
+from echoic.live.strip import Strip, span
 from echoic.microphone import Block, Event, Source, Status
 from echoic.runtime.decoder import Detection
 
 REFRESH_SECONDS = 1 / 12
 """Shortest time (s) between two pictures."""
 
-TICK_SECONDS = 5
-"""Distance (s) of the times under the strip."""
-
-FLOOR, CEILING = -60.0, 0.0
-"""Ends of the level meter (dBFS)."""
-
 LOUD, CLIPPED = -12.0, -0.5
-"""Peaks (dBFS) from which the meter warns."""
+"""Peaks (dBFS) from which on the meter warns."""
 
 NOTICE_SECONDS = 10.0
-"""How long (s) an event that is over stays in sight."""
+"""Time (s) for which an event that is over is shown."""
 
 FRESH_SECONDS = 0.8
-"""How long (s) a word stands out."""
+"""Time (s) for which a detection stands out."""
 
 OTHER_ROWS = 7
-"""Rows of the picture beside the bars and what wraps: the frame, state, level, strip."""
+"""Rows beside the bars and what wraps: frame, state, level, strip."""
 
 SPACES = 2
-"""Rows around the bars, which are left out where they would leave fewer than three bars."""
+"""Rows around the bars, the legend above them and an empty one below; left out where they would
+leave fewer than three bars."""
 
 MEMORY_BAR_WIDTH = 6
-"""Columns that a bar beside the memory has at least."""
+"""Fewest columns of a bar beside the memory."""
 
 RECENT_WIDTH = 26
-"""Columns of the list of recent words; with less than twice that, there is only the strip."""
+"""Columns of the list of recent words; in less than twice that there is only the strip."""
 
 STATES = {
     "opening": ("opening", "yellow"),
@@ -64,25 +71,8 @@ STATES = {
 }
 
 
-@dataclass(frozen=True)
-class Glyphs:
-    """Characters to draw with: parts of a full cell in order, and marks."""
-
-    across: str
-    up: str
-    mark: str
-    dot: str
-    hole: str
-    arrow: str
-    between: str
-
-
-UNICODE = Glyphs("▏▎▍▌▋▊▉█", "▁▂▃▄▅▆▇█", "┊", "●", "×", "→", "·")
-ASCII = Glyphs("#", ".:-=+*#", "|", "*", "x", "->", "-")
-
-
 class View(Output):
-    """Draws a listener and its source; ``console.print(view)`` shows the moment.
+    """Draws a listener and its source; ``console.print(view)`` draws the present state.
 
     As an output it is redrawn in place, at most twelve times a second, until it is closed; the
     last picture stays.
@@ -90,16 +80,16 @@ class View(Output):
     Parameters
     ----------
     listener
-        Gives the probabilities.
+        Source of the probabilities.
     source
-        Gives the state of the sound.
+        Source of the sound's state.
     name
-        The model's.
+        Of the model.
     console
-        To draw on; None means that somebody else prints the view.
-    trail
-        Draw the network's hidden state, too, in place of the list of recent words: beside each
-        label the units that speak for it, over the strip, on the same axis of time.
+        To draw on; None draws only on request.
+    heatmap
+        The network's hidden state, drawn in place of the list of recent words: beside each label
+        the mean of its units, over the strip, on the same axis of time. None draws none.
     """
 
     def __init__(
@@ -109,16 +99,16 @@ class View(Output):
         *,
         name: str,
         console: Console | None = None,
-        trail: StateHeatmap | None = None,
+        heatmap: StateHeatmap | None = None,
     ) -> None:
         self._listener = listener
         self._source = source
         self._name = name
-        self._trail = trail
+        self._heatmap = heatmap
         self._detections: deque[Detection] = deque(maxlen=64)
         self._events: deque[Event] = deque(maxlen=1)
-        self._announced: tuple[float, str] | None = None
-        self._loudness: deque[tuple[int, float]] = deque(maxlen=512)
+        self._activity: Activity | None = None
+        self._strip = Strip()
         self._drawn = 0.0
         self._live: Live | None = None
         self._stack = ExitStack()
@@ -129,21 +119,11 @@ class View(Output):
 
     def on_block(self, block: Block, detections: Sequence[Detection]) -> None:
         self._detections.extend(detections)
-        if self._trail:
+        if self._heatmap:
             for posterior in self._listener.posteriors:
                 if posterior.state is not None:
-                    self._trail.add(posterior.time, posterior.state)
-        position = round(block.time * SAMPLE_RATE)
-        samples = block.samples
-        size = round(CELL_SECONDS * SAMPLE_RATE)
-        while len(samples):
-            column, inside = divmod(position, size)
-            part, samples = samples[: size - inside], samples[size - inside :]
-            position += len(part)
-            power = float(np.mean(np.square(part)))
-            if self._loudness and self._loudness[-1][0] == column:
-                power = max(power, self._loudness.pop()[1])
-            self._loudness.append((column, power))
+                    self._heatmap.add(posterior.time, posterior.state)
+        self._strip.add(block)
         if self._live and time.monotonic() - self._drawn >= REFRESH_SECONDS:
             self._draw()
 
@@ -151,8 +131,8 @@ class View(Output):
         self._events.append(event)
         self._draw()
 
-    def on_status(self, time: float, state: str) -> None:
-        self._announced = (time, state)
+    def on_status(self, activity: Activity) -> None:
+        self._activity = activity
         self._draw()
 
     def close(self) -> None:
@@ -173,9 +153,9 @@ class View(Output):
         path = self._path(status, glyphs)
         wrapping = [path]
         parts: list[RenderableType] = [_state(status, glyphs), _meter(status, width, glyphs)]
-        if self._announced:
-            since, state = self._announced
-            line = Text(f"{since:.1f} s  {state}", style="bold cyan")
+        if self._activity:
+            style = "bold red" if self._activity.event == "failed" else "bold cyan"
+            line = Text(f"{self._activity.time:.1f} s  {self._activity}", style=style)
             wrapping.append(line)
             parts.append(line)
         if event := self._event(status):
@@ -187,17 +167,11 @@ class View(Output):
         height -= sum(len(text.wrap(console, width)) for text in wrapping)
         spaced = height >= SPACES + 3
         rows = min(len(self._listener.labels), max(height - SPACES if spaced else height, 1))
-        space = [""] if spaced else []
-        if self._trail:
+        if self._heatmap:
             color = console.color_system in ("truecolor", "256")
             parts += self._memory(rows, width, status.time, glyphs, color=color, spaced=spaced)
         else:
-            parts += [
-                *space,
-                self._words(rows, width, status.time, glyphs),
-                *space,
-                *self._strip(width, status.time, glyphs),
-            ]
+            parts += self._words(rows, width, status.time, glyphs, spaced=spaced)
         parts.append(path)
         panel = Panel(
             Group(*parts),
@@ -213,7 +187,7 @@ class View(Output):
             return
         # Names of devices and words are whatever they are; a terminal must not end the listening.
         for segment in console.render(panel, options):
-            yield Segment("".join(map(_as_ascii, segment.text)), segment.style, segment.control)
+            yield Segment("".join(map(as_ascii, segment.text)), segment.style, segment.control)
 
     def _event(self, status: Status) -> Event | None:
         if not self._events:
@@ -222,45 +196,72 @@ class View(Output):
         over = status.state in ("live", "closed") and status.time - event.time > NOTICE_SECONDS
         return None if over else event
 
-    def _words(self, rows: int, width: int, now: float, glyphs: Glyphs) -> RenderableType:
-        if width < 2 * RECENT_WIDTH:
-            return self._bars(rows, width, now, glyphs)
-        left = width - RECENT_WIDTH
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(width=left - 2, no_wrap=True)
-        grid.add_column(width=RECENT_WIDTH)
-        grid.add_row(self._bars(rows, left - 2, now, glyphs), self._recent(rows, now))
-        return grid
+    def _words(
+        self, rows: int, width: int, now: float, glyphs: Glyphs, *, spaced: bool
+    ) -> list[RenderableType]:
+        """The bars, beside them the list of recent words where it has room, and the strip."""
+        left = width - RECENT_WIDTH if width >= 2 * RECENT_WIDTH else width + 2
+        bars = self._bars(rows, left - 2, now, glyphs)
+        heads = [Text(self._legend(left - 2, glyphs), style="dim", no_wrap=True)]
+        body: RenderableType = bars
+        if left < width:
+            body = _beside([bars, self._recent(rows, now)], left)
+            heads.append(Text(f"{'time':>8}  {'detected':<10}    p", style="dim", no_wrap=True))
+        margin = self._name_width() + 1
+        return [
+            *([_beside(heads, left) if len(heads) > 1 else heads[0]] if spaced else []),
+            body,
+            *([""] if spaced else []),
+            *self._strip_lines(width, margin, now, glyphs),
+        ]
 
     def _memory(
         self, rows: int, width: int, now: float, glyphs: Glyphs, *, color: bool, spaced: bool
     ) -> list[RenderableType]:
-        """The bars with the trail beside them, and the strip under the trail."""
-        assert self._trail
-        names = min(max(map(cell_len, self._listener.labels)), 12)
-        left = max(min(width // 3, 34), names + 6 + MEMORY_BAR_WIDTH) + 2
+        """The bars, beside them the hidden state, and the strip under that."""
+        assert self._heatmap
+        left = max(min(width // 3, 34), self._name_width() + 6 + MEMORY_BAR_WIDTH) + 2
         cells = width - left
-        first, _ = _span(cells, now)
-        moments = self._trail.moments(first, cells)
+        first, _ = span(cells, now)
+        moments = self._heatmap.moments(first, cells)
         bars = self._bars(rows, left - 2, now, glyphs).split("\n")
+        ascii_only = glyphs is ASCII
         lines: list[RenderableType] = []
-        for bar, label in zip(bars, self._shown(rows), strict=True):
-            heat = self._trail.row(moments[:, label], color=color, ascii_only=glyphs is ASCII)
-            lines.append(Text.assemble(bar, "  ", heat, no_wrap=True))
-        caption = f"memory: {len(self._trail.groups)} units, by their word"
-        head = Text(" " * left, no_wrap=True, overflow="ellipsis").append(caption, style="dim")
-        head.truncate(width, overflow="ellipsis")
-        strip = self._strip(cells, now, glyphs)
-        margins = (set_cell_size(name, left) for name in ("sound", "words", "time"))
+        for line, label in zip(bars, self._shown(rows), strict=True):
+            heat = self._heatmap.row(moments[:, label], color=color, ascii_only=ascii_only)
+            lines.append(Text.assemble(line, "  ", heat, no_wrap=True))
+        head = Text(set_cell_size(self._legend(left - 2, glyphs), left), style="dim", no_wrap=True)
+        head.append_text(self._heatmap.legend(cells, color=color, ascii_only=ascii_only))
         return [
             *([head] if spaced else []),
             *lines,
             *([""] if spaced else []),
-            *(
-                Text.assemble((margin, "dim"), line, no_wrap=True)
-                for margin, line in zip(margins, strip, strict=True)
-            ),
+            *self._strip_lines(width, left, now, glyphs),
         ]
+
+    def _strip_lines(self, width: int, margin: int, now: float, glyphs: Glyphs) -> list[Text]:
+        """The strip, each line with its name in a margin."""
+        room = margin - 1
+        names = (
+            fitting([f"loudness {FLOOR:.0f} to {CEILING:.0f} dBFS", "loudness", "sound"], room),
+            fitting(["words detected", "words"], room),
+            fitting(["time (min:s)", "time"], room),
+        )
+        strip = self._strip.draw(width - margin, now, self._detections, glyphs)
+        return [
+            Text.assemble((set_cell_size(name, margin), "dim"), line, no_wrap=True)
+            for name, line in zip(names, strip, strict=True)
+        ]
+
+    def _legend(self, width: int, glyphs: Glyphs) -> str:
+        """Describe the bars and their marks."""
+        start = " " * (self._name_width() + 1)
+        texts = ("probability p ({} detection threshold)", "prob. ({} threshold)", "{} threshold")
+        return fitting([start + text.format(glyphs.mark) for text in texts], width)
+
+    def _name_width(self) -> int:
+        """Columns of the labels' names."""
+        return min(max(map(cell_len, self._listener.labels)), 12)
 
     def _shown(self, rows: int) -> Sequence[int]:
         """The labels, or the most probable ones where not all have room."""
@@ -273,7 +274,7 @@ class View(Output):
     def _bars(self, rows: int, width: int, now: float, glyphs: Glyphs) -> Text:
         labels, thresholds = self._listener.labels, self._listener.thresholds
         probabilities = self._listener.probabilities
-        name_width = min(max(map(cell_len, labels)), 12)
+        name_width = self._name_width()
         bar_width = width - name_width - 6
         fresh = {d.label for d in self._detections if now - d.time < FRESH_SECONDS}
         lines = Text()
@@ -284,7 +285,7 @@ class View(Output):
             name_style = style if mark is None or label in fresh else ""
             lines.append("\n" if row else "")
             lines.append(f"{set_cell_size(label, name_width)} ", style=name_style)
-            lines.append_text(_bar(p, bar_width, style, glyphs, mark=mark))
+            lines.append_text(bar(p, bar_width, style, glyphs, mark=mark))
             lines.append(f" {p:4.0%}", style=name_style if p >= 0.005 else "dim")
         return lines
 
@@ -299,45 +300,12 @@ class View(Output):
         for row, d in enumerate(newest_first):
             is_fresh = now - d.time < FRESH_SECONDS
             lines.append("\n" if row else "")
-            lines.append(f"{_clock(d.time, tenths=True):>8}  ", style="dim")
+            lines.append(f"{clock(d.time, tenths=True):>8}  ", style="dim")
             lines.append(
                 f"{set_cell_size(d.label, 10)} ", style="bold green" if is_fresh else "bold"
             )
             lines.append(f"{d.confidence:4.0%}", style="" if is_fresh else "dim")
         return lines
-
-    def _strip(self, width: int, now: float, glyphs: Glyphs) -> list[Text]:
-        """Loudness, words where they were decided, and times, scrolling by."""
-        first, last = _span(width, now)
-        sound, words, ticks = Text(no_wrap=True), [" "] * width, [" "] * width
-        powers = dict(self._loudness)
-        for column in range(first, last + 1):
-            power = powers.get(column)
-            if power is None:
-                # What is not there yet is no hole.
-                missing = (column + 1) * CELL_SECONDS <= now
-                sound.append(glyphs.hole if missing else " ", style="red")
-            else:
-                share = _share(10 * float(np.log10(max(power, 1e-12))))
-                step = min(int(share * len(glyphs.up)), len(glyphs.up) - 1)
-                sound.append(glyphs.up[step], style="cyan" if step else "dim cyan")
-        free = 0
-        for d in self._detections:
-            column = int(d.time / CELL_SECONDS - 1e-6) - first
-            start = max(column - len(d.label) + 1, free)
-            if column >= 0 and start + len(d.label) <= width:
-                words[start : start + len(d.label)] = d.label
-                free = start + len(d.label) + 1
-        in_sight = int(first * CELL_SECONDS) // TICK_SECONDS * TICK_SECONDS
-        for tick in range(in_sight, int(now) + 1, TICK_SECONDS):
-            start, text = round(tick / CELL_SECONDS) - first, _clock(tick)
-            if 0 <= start <= width - len(text):
-                ticks[start : start + len(text)] = text
-        return [
-            sound,
-            Text("".join(words), style="bold green", no_wrap=True),
-            Text("".join(ticks), style="dim", no_wrap=True),
-        ]
 
     def _path(self, status: Status, glyphs: Glyphs) -> Text:
         rate = f"{status.device_rate:,} Hz"
@@ -347,7 +315,7 @@ class View(Output):
             (rate, False),
             (f"latency {1e3 * status.latency:.0f} ms", False),
             (f"backlog {1e3 * status.backlog:.0f} ms", status.backlog > 0.5),
-            (f"dropped {status.dropped / SAMPLE_RATE:.1f} s", status.dropped > 0),
+            (_dropped(status, glyphs), status.dropped > 0),
         ]
         for count, what in (
             (status.overflows, "overflows"),
@@ -366,12 +334,6 @@ class View(Output):
         return text
 
 
-def _span(width: int, now: float) -> tuple[int, int]:
-    """First and last cell of a strip: from the beginning, then scrolling."""
-    last = max(int(np.ceil(now / CELL_SECONDS - 1e-6)) - 1, width - 1)
-    return last - width + 1, last
-
-
 def _state(status: Status, glyphs: Glyphs) -> Table:
     word, style = STATES[status.state]
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
@@ -381,48 +343,34 @@ def _state(status: Status, glyphs: Glyphs) -> Table:
     grid.add_row(
         Text(f"{glyphs.dot} {word}", style=style),
         Text(status.device),
-        _clock(status.time, tenths=True),
+        clock(status.time, tenths=True),
     )
     return grid
 
 
+def _beside(columns: Sequence[RenderableType], left: int) -> Table:
+    """Two columns, the first ``left`` wide with the space between."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=left - 2, no_wrap=True)
+    grid.add_column(width=RECENT_WIDTH)
+    grid.add_row(*columns)
+    return grid
+
+
 def _meter(status: Status, width: int, glyphs: Glyphs) -> Text:
+    """The level: a bar for its mean, a mark for its peak, and both in dBFS."""
     level = status.level
     style = "red" if level.peak >= CLIPPED else "yellow" if level.peak >= LOUD else "green"
+    figures = f" {level.rms:4.0f} dBFS, peak {glyphs.mark} {level.peak:3.0f}"
+    if width < 2 * RECENT_WIDTH:
+        figures = f" {level.rms:4.0f} dBFS"
+    room = width - len("level ") - len(figures)
     text = Text("level ", style="")
-    bar = _bar(_share(level.rms), width - 14, style, glyphs, mark=_share(level.peak))
-    text.append_text(bar)
-    text.append(f" {level.rms:4.0f} dB", style=style if level.peak >= CLIPPED else "dim")
+    text.append_text(bar(level_share(level.rms), room, style, glyphs, mark=level_share(level.peak)))
+    text.append(figures, style=style if level.peak >= CLIPPED else "dim")
     return text
 
 
-def _bar(share: float, width: int, style: str, glyphs: Glyphs, *, mark: float | None) -> Text:
-    """A bar of ``share`` of the width, and a mark where it is to get to or once was."""
-    parts = len(glyphs.across)
-    eighths = round(min(max(share, 0.0), 1.0) * width * parts)
-    full, part = divmod(eighths, parts)
-    cells = glyphs.across[-1] * full + (glyphs.across[part - 1] if part else "")
-    text = Text(cells, style=style, no_wrap=True)
-    text.append(" " * (width - len(cells)))
-    if mark is not None and (at := min(int(mark * width), width - 1)) >= len(cells):
-        text = text[:at] + Text(glyphs.mark, style="dim") + text[at + 1 :]
-    return text
-
-
-def _as_ascii(character: str) -> str:
-    if character.isascii():
-        return character
-    return {"\N{NO-BREAK SPACE}": " ", "…": "~"}.get(character, "?" * cell_len(character))
-
-
-def _share(decibels: float) -> float:
-    return min(max((decibels - FLOOR) / (CEILING - FLOOR), 0.0), 1.0)
-
-
-def _clock(seconds: float, *, tenths: bool = False) -> str:
-    """Minutes and seconds, and hours where there are any."""
-    units = round(seconds * 10) if tenths else round(seconds) * 10
-    minutes, rest = divmod(units, 600)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{hours}:{minutes:02}:" if hours else f"{minutes}:"
-    return text + (f"{rest / 10:04.1f}" if tenths else f"{rest // 10:02}")
+def _dropped(status: Status, glyphs: Glyphs) -> str:
+    text = f"dropped {status.dropped / SAMPLE_RATE:.1f} s"
+    return f"{text} ({glyphs.hole})" if status.dropped else text

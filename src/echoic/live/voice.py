@@ -1,4 +1,4 @@
-"""Speaking without hearing oneself: half-duplex, as a walkie-talkie is."""
+"""Speech and chimes, half-duplex: what is played is not listened to."""
 
 from __future__ import annotations
 
@@ -20,33 +20,48 @@ from echoic.microphone import Block, Source, call_sound_system
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.3
-"""How long (s) after the end of playback sound is still discarded: a room goes on ringing, and
-buffers on the way to and from it hold some more."""
+"""Time (s) after the end of playback in which sound is still discarded: the room reverberates, and
+buffers delay the sound on both ways."""
 
 PLAY_SECONDS = 2.0
-"""Longest time (s) that it may take to tell a sound card to play."""
+"""Longest time (s) until the sound system has accepted a sound."""
 
 START_SECONDS = 0.2
-"""How long (s) a sound card may take to begin to play."""
+"""Longest time (s) until a sound card begins to play."""
 
 CHIMES = {"wake": (660.0, 880.0), "done": (880.0, 1320.0), "sleep": (440.0, 330.0)}
 """Frequencies (Hz) of the two notes of each chime."""
 
-PATIENCE_SECONDS = 10.0
-"""Longest time (s) that a program may take to begin to speak and to end."""
+PROGRAM_SECONDS = 10.0
+"""Longest time (s) that a speech program needs beside its words."""
 
 WORD_SECONDS = 1.0
-"""Time (s) that it may take for each word besides."""
+"""Longest time (s) that it needs for a word."""
 
 
-def voice() -> tuple[str, ...] | None:
-    """Return the command that speaks what it reads: espeak-ng's; None where it is not installed."""
+def speech_program() -> tuple[str, ...] | None:
+    """Return espeak-ng and its arguments; None where it is not installed."""
     program = shutil.which("espeak-ng")
     return (program, "--stdin") if program else None
 
 
 def chime(name: str, *, seconds: float = 0.09, level: float = 0.15) -> Waveform:
-    """Two soft notes of `CHIMES`, each ``seconds`` long: float32 (samples,) at 16 kHz."""
+    """Synthesize one of `CHIMES`.
+
+    Parameters
+    ----------
+    name
+        A key of `CHIMES`.
+    seconds
+        Length (s) of each of its two notes.
+    level
+        Peak amplitude, of at most 1.
+
+    Returns
+    -------
+    np.ndarray [shape=(samples,), dtype=float32]
+        At 16 kHz.
+    """
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     envelope = level * np.sin(np.pi * t / seconds) ** 2
     notes = [envelope * np.sin(2 * np.pi * frequency * t) for frequency in CHIMES[name]]
@@ -54,7 +69,7 @@ def chime(name: str, *, seconds: float = 0.09, level: float = 0.15) -> Waveform:
 
 
 def loudspeaker(samples: Waveform) -> None:
-    """Begin to play samples (16 kHz, mono) through the system's default output.
+    """Start to play samples (16 kHz, mono) through the system's default output.
 
     Raises
     ------
@@ -67,16 +82,17 @@ def loudspeaker(samples: Waveform) -> None:
 
 
 class Voice:
-    """Says text through a program of the system, and knows until when it may be heard.
+    """Speaks text by a program of the system, plays chimes, and knows until when they are audible.
 
-    Use it in a ``with`` statement; leaving it ends what is being said. Without a program it is
-    silent.
+    A context manager: leaving it ends the speech. Without a program there is no speech.
 
     Parameters
     ----------
     command
-        Program and arguments that speak the UTF-8 text on their stdin and end when it was heard;
-        None means `voice`, an empty sequence no program.
+        Program and arguments that speak the UTF-8 text on stdin and end with the speech; None means
+        `speech_program`, an empty sequence no program.
+    play
+        Starts to play samples, such as `loudspeaker`; None means no chimes.
     clock
         Monotonic seconds.
     """
@@ -88,7 +104,7 @@ class Voice:
         play: Callable[[Waveform], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._command = list((voice() or ()) if command is None else command)
+        self._command = list((speech_program() or ()) if command is None else command)
         self._play = play
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,12 +113,12 @@ class Voice:
 
     @property
     def silent(self) -> bool:
-        """Whether there is no program to speak with."""
+        """Whether there is no program that speaks."""
         return not self._command
 
     @property
     def speaking(self) -> bool:
-        """Whether something is being said at this moment."""
+        """Whether the program speaks at this moment."""
         process = self._process
         if process is None:
             return False
@@ -118,7 +134,7 @@ class Voice:
         return False
 
     def say(self, text: str) -> None:
-        """Begin to say it and return at once; what was being said ends."""
+        """Start to speak a text and return at once; earlier speech ends."""
         self.stop()
         if self.silent:
             return
@@ -133,15 +149,15 @@ class Voice:
             logger.warning("%s; text only from here on.", error)
             self._command = []
             return
-        self._deadline = self._clock() + PATIENCE_SECONDS + WORD_SECONDS * len(text.split())
+        self._deadline = self._clock() + PROGRAM_SECONDS + WORD_SECONDS * len(text.split())
         assert self._process.stdin
-        with suppress(OSError):  # it may have ended already; its status tells
+        with suppress(OSError):  # it may have ended already, see its status
             self._process.stdin.write(text.encode())
         with suppress(OSError):
             self._process.stdin.close()
 
     def chime(self, name: str) -> None:
-        """Begin to play one of `CHIMES` and return at once."""
+        """Start to play one of `CHIMES` and return at once."""
         if self._play is None:
             return
         samples = chime(name)
@@ -155,12 +171,12 @@ class Voice:
         self._quiet_at = max(self._quiet_at, self._clock() + seconds)
 
     def wait(self) -> None:
-        """Return when all was said."""
+        """Wait for the end of the speech."""
         while self.speaking:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End what is being said."""
+        """End the speech."""
         if self._process is None:
             return
         self._process.kill()
@@ -169,10 +185,10 @@ class Voice:
         self._quiet_at = self._clock() + SETTLE_SECONDS
 
     def audible(self, source: Source, block: Block) -> bool:
-        """Whether a block that ``source`` has just given may hold what is or was being said."""
+        """Whether a block that ``source`` has just given may hold speech or a chime."""
         if self.speaking:
             return True
-        # When its first sample was heard: a block may have waited, in the queue and below it.
+        # Since its first sample was recorded: a block may have waited, in the queue and below it.
         status = source.status
         late = status.backlog + status.latency + (block.end - block.time)
         return self._clock() - late < self._quiet_at
@@ -189,14 +205,14 @@ class Voice:
         self.stop()
 
 
-def half_duplex(source: Source, listener: Listener, speaker: Voice) -> Iterator[Block]:
-    """Give the blocks of a source that are worth posterior_fn.
+def half_duplex(source: Source, listener: Listener, voice: Voice) -> Iterator[Block]:
+    """Yield the blocks of a source in which the voice is not audible.
 
-    What arrives while the speaker may be heard is taken from the source and discarded, so that
-    nothing waits, and the listener begins anew with the first block after it.
+    The others are read and discarded, so that none waits, and the listener starts over with the
+    first block after them.
     """
     for block in source:
-        if speaker.audible(source, block):
+        if voice.audible(source, block):
             listener.interrupt()
         else:
             yield block

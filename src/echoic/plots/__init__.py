@@ -4,7 +4,6 @@ clips.py       prediction, recording, augmentations     from sound to word
 scores.py      confusion_matrix, history, det_curve     figures as pictures
 diagnosis.py   reliability, speakers, open_set          what is behind one figure
 robustness.py  sweep                                    figures under other conditions
-memory.py      explanation, explained, recall           inside a network
 panels.py      style.py                                 what they share
 
 Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it and `png`
@@ -17,7 +16,6 @@ Colours are those of Okabe and Ito, which readers with any colour vision can tel
 
 from echoic.plots.analysis import open_set, reliability, speakers
 from echoic.plots.clips import augmentations, augmented, prediction, recording
-from echoic.plots.explain import explained, explanation, recall
 from echoic.plots.robustness import sweep
 from echoic.plots.scores import confusion_matrix, det_curve, history
 from echoic.plots.style import CARD_COLORS, DPI, png, save
@@ -29,13 +27,10 @@ __all__ = [
     "augmented",
     "confusion_matrix",
     "det_curve",
-    "explained",
-    "explanation",
     "history",
     "open_set",
     "png",
     "prediction",
-    "recall",
     "recording",
     "reliability",
     "save",

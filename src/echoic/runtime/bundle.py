@@ -19,14 +19,14 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from echoic import config
 from echoic.audio import Waveform
 from echoic.config import DecoderConfig, FeatureConfig, Recipe, Threshold
 from echoic.files import atomic
 from echoic.runtime.tflite import StreamingRunner, TFLiteError, TFLiteModel
-from echoic.validation import AsTuple, Words, settings
+from echoic.validation import AsTuple, Words, expected, settings
 
 FILE = "echoic.json"
 """The file that makes a folder a model."""
@@ -47,6 +47,18 @@ class BundleError(ValueError):
 
 
 Floats = Annotated[tuple[float, ...], AsTuple]
+
+
+def _both_sides(counts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    if missing := {"training", "validation"} - counts.keys():
+        raise expected(f"with {' and '.join(sorted(missing))} in it")
+    return counts
+
+
+def _labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if not labels or len(set(labels)) < len(labels):
+        raise expected("to be different labels, at least one")
+    return labels
 
 
 @settings("training")
@@ -81,7 +93,7 @@ class TrainingRecord:
 
     data: str
     command: str
-    counts: dict[str, dict[str, int]]
+    counts: Annotated[dict[str, dict[str, int]], AfterValidator(_both_sides)]
     damaged: int = 0
     files_sha256: str
     extra_data: Words = ()
@@ -226,7 +238,7 @@ class Metadata:
     """
 
     name: str
-    labels: Words
+    labels: Annotated[Words, AfterValidator(_labels)]
     features: FeatureConfig
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     recipe: Recipe
@@ -514,8 +526,13 @@ def add_metrics(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
 
 
 def set_decoder(bundle: Bundle, settings: DecoderConfig) -> Bundle:
-    """Write the decoder's settings into ``echoic.json``; figures of others go."""
+    """Write the decoder's settings into ``echoic.json``; what others gave goes.
+
+    That is the figures of streams, their picture, and the golden detections.
+    """
     metrics = bundle.metrics
+    if settings != bundle.decoder:
+        (bundle.path / "golden.json").unlink(missing_ok=True)
     then = metrics.get("stream", {}).get("decoder")
     if then is not None and then != settings.to_dict():
         del metrics["stream"]

@@ -1,4 +1,9 @@
-"""Pictures of memory: what a network carries from step to step, and how far."""
+"""Pictures of a network's memory.
+
+explanation()   activations and their influence, as `activations.trace` and `attribution` give them
+explained()     the same of a recording in a file
+recall()        how far back networks remember, as `recall.measure` gives it
+"""
 
 from __future__ import annotations
 
@@ -41,9 +46,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from echoic.explain.activations import Influence, Recurrence, Trace
+    from echoic.explain.activations import Recurrence, Trace
+    from echoic.explain.attribution import Influence
     from echoic.explain.recall import Memory
     from echoic.runtime.bundle import Bundle
+
+LOG_MEL = "Log-mel\n(band)"
+"""The axis of the input where it is no MFCC."""
 
 GATES = {
     "update": (BLUE, "keeps the past"),
@@ -52,36 +61,35 @@ GATES = {
     "input": (GREEN, "writes"),
     "output": (ORANGE, "shows"),
 }
-"""Colour of each gate, and what it does when it is open; what keeps is blue in either cell."""
+"""Colour of each gate, and its effect when it is open. The gate that keeps is always blue."""
 
 NETWORKS = {"window": GREY, "rnn": VERMILLION, "gru": BLUE, "lstm": GREEN}
 """Colour of each network in `recall`."""
 
 CONTENDER = 0.25
-"""A label that never exceeds this probability stays grey and unnamed."""
+"""Labels that never exceed this probability are grey and have no name."""
 
 LONGEST, BEFORE, AFTER = 4.0, 2.5, 0.5
-"""Of a recording longer than ``LONGEST`` (s), what is shown before and after the decision (s)."""
+"""Seconds shown before and after the decision of a recording longer than ``LONGEST`` (s)."""
 
 
 def explanation(trace: Trace, influence: Influence | None = None, *, title: str = "") -> Figure:
-    """Draw a network at work, from the sound down to what its answer leaned on.
+    """Draw the activations of a network and the influence of each moment on its decision.
 
-    The panels share a time axis: the waveform, behind it in orange the moments that the answer
-    leaned on; the MFCC; the hidden state of each recurrent layer, a row a unit, in an order in
-    which units of like behaviour are neighbours (see `order_units`); for each layer with gates
-    how far they are open, the mean over the units as a line and the middle half of the units as
-    a band; the probabilities (bars, where the network answers once); the influence. A line
-    through all panels marks the instant from which on the answer was the final one.
+    The panels share a time axis. They show the waveform, with the influence behind it in orange;
+    the input (MFCC or log-mel); the hidden state of each recurrent layer, a row a unit, similar
+    units side by side (see `order_units`); the gates of each layer, the mean over the units as a
+    line and the middle half of the units as a band; the probabilities, as bars where the network
+    answers once; and the influence. A dashed line marks the time from which the label leads.
 
     Parameters
     ----------
     trace : activations.Trace
-        What happened.
-    influence : activations.Influence
-        From `activations.occlusion` or `activations.gradient`; without it the last panel is left out.
+        Activations of a recording.
+    influence : attribution.Influence
+        Result of `attribution.occlusion` or `attribution.gradient`; without it, no last panel.
     title : str
-        What is heard; a long one is wrapped.
+        Title; a long one is wrapped.
 
     Returns
     -------
@@ -132,19 +140,19 @@ def explanation(trace: Trace, influence: Influence | None = None, *, title: str 
 def explained(
     model: Bundle | str | Path | None, path: str | Path, *, at: float | None = None
 ) -> Figure:
-    """Draw a recording inside a model: `explanation` of a file.
+    """Draw the `explanation` of a recording in a file.
 
-    A recording up to a clip long is heard with the zeros that `Recognizer.predict` puts after it,
-    and its last answer is explained. Of a longer one it is the answer at ``at`` (s), or where a
-    word is most certain; what is over four seconds long is cut to the seconds around it, with an
-    empty memory at the cut.
+    A recording of up to a clip is padded with zeros, as in `Recognizer.predict`, and its last
+    decision is explained. In a longer recording it is the decision at ``at`` (s), by default
+    where a word is most probable. A recording of more than four seconds is cut to the seconds
+    around the decision; the network's state is reset at the cut.
 
     Raises
     ------
     FileNotFoundError, AudioError, BundleError, ValueError
         See `audio.read` and `activations.trace`.
     """
-    from echoic.explain import activations
+    from echoic.explain import activations, attribution
     from echoic.runtime.bundle import Bundle
 
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
@@ -168,9 +176,9 @@ def explained(
         )
         at -= start / rate
         name += f" from {start / rate:.2f} s on"
-    influence = activations.occlusion(trace, at=at)
+    influence = attribution.occlusion(trace, at=at)
     decision = trace.decision(at)
-    since = "" if trace.notes else f", decided after {decision.since:.2f} s of it (dashed)"
+    since = "" if trace.notes else f", decided after {decision.since:.2f} s"
     title = f"{name}: {bundle.name} hears {decision.label!r}{since}"
     return explanation(trace, influence, title=title)
 
@@ -178,7 +186,11 @@ def explained(
 def _draw_sound(axes: Axes, trace: Trace, influence: Influence | None) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
-    axes.set_title("The sound" + (", and where the answer leaned on it" if influence else ""))
+    axes.set_title(
+        "Waveform"
+        + (", influence in orange" if influence else "")
+        + (", decision dashed" if len(trace.times) > 1 else "")
+    )
     axes.set_ylabel(AMPLITUDE)
     draw_waveform(axes, trace.waveform, sample_rate=trace.features.sample_rate)
     if influence and (influence.values > 0).any():
@@ -197,15 +209,15 @@ def _draw_sound(axes: Axes, trace: Trace, influence: Influence | None) -> None:
 
 
 def _draw_heard(axes: Axes, trace: Trace) -> None:
-    axes.set_title("What the network hears")
-    axes.set_ylabel(MFCC)
-    image = draw_mfcc(axes, standardize(trace.mfcc, by=trace.mfcc), hop=trace.features.time(0))
+    axes.set_title("Input of the network")
+    axes.set_ylabel(MFCC if trace.features.n_mfcc else LOG_MEL)
+    image = draw_mfcc(axes, standardize(trace.inputs, by=trace.inputs), hop=trace.features.time(0))
     draw_scale(image, cax=axes.inset_axes((1.012, 0, 0.012, 1)))
 
 
 def _draw_states(axes: Axes, layer: Recurrence) -> None:
     steps, units = layer.states.shape
-    axes.set_title(f"What {layer.name} remembers")
+    axes.set_title(f"Hidden state of {layer.name}")
     axes.set_ylabel("Unit\n(sorted)")
     step = float(layer.times[1] - layer.times[0]) if steps > 1 else float(layer.times[0])
     image = axes.imshow(
@@ -225,7 +237,7 @@ def _draw_states(axes: Axes, layer: Recurrence) -> None:
 
 
 def _draw_gates(axes: Axes, layer: Recurrence) -> None:
-    axes.set_title(f"Gates of {layer.name}")
+    axes.set_title(f"Gates of {layer.name}: mean, and middle half of the units")
     axes.set_ylabel("Gate\n(1 = open)")
     for name, values in layer.gates.items():
         colour, meaning = GATES[name]
@@ -246,18 +258,17 @@ def _draw_gates(axes: Axes, layer: Recurrence) -> None:
 
 def _draw_answers(axes: Axes, trace: Trace, names: Sequence[Name], rows: int) -> None:
     if len(trace.times) == 1:
-        axes.set_title("What it answers, once")
+        axes.set_title("Probabilities at the end of the clip")
         axes.set_xlabel(f"Probability at {trace.times[0]:.2f} s")
         draw_bars(axes, trace.probabilities[0], trace.labels)
         return
-    axes.set_title("What it would answer", pad=6 + NAME_ROW * rows)
+    axes.set_title("Probabilities", pad=6 + NAME_ROW * rows)
     axes.set_ylabel("Probability")
     draw_posteriors(axes, trace.times, trace.probabilities, trace.labels, names, shown=CONTENDER)
 
 
 def _draw_influence(axes: Axes, influence: Influence) -> None:
-    what = "hidden" if influence.kind == "occlusion" else "changed a little"
-    axes.set_title(f"How much each moment matters for {influence.label!r} when it is {what}")
+    axes.set_title(f"Influence of each moment on {influence.label!r}, by {influence.kind}")
     axes.set_ylabel("Log-odds\n(nats)")
     axes.axhline(0, color=PALE, linewidth=0.8)
     for sign, colour in ((1, ORANGE), (-1, SKY)):
@@ -267,21 +278,21 @@ def _draw_influence(axes: Axes, influence: Influence) -> None:
 
 
 def recall(result: Memory, *, title: str = "") -> Figure:
-    """Draw how far networks remember: accuracy by length and distance, gradient by distance.
+    """Draw how far back networks remember: accuracy and gradient by distance.
 
     Parameters
     ----------
-    result : memory.Memory
-        From `memory.measure`.
+    result : recall.Memory
+        Result of `recall.measure`.
     title : str
-        What was asked; a long one is wrapped.
+        Title; a long one is wrapped.
 
     Returns
     -------
     matplotlib.figure.Figure
-        1200 pixels wide, with three panels. In the third, on a logarithmic scale, the gradient
-        of the answer by the state as many steps before, over that by the last state; dotted
-        before training.
+        1200 pixels wide, with three panels: accuracy in order, accuracy on request, and on a
+        logarithmic scale the norm of the gradient with respect to earlier states, relative to the
+        last state; dotted before training.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -324,7 +335,7 @@ def recall(result: Memory, *, title: str = "") -> Figure:
                 )
         for axes in (in_order, on_request):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        gradients.set_title("What is left of the gradient (dotted: before training)")
+        gradients.set_title("Gradient through time (dotted: before training)")
         gradients.set_xlabel("People ago")
         gradients.set_ylabel("Gradient norm\n(last = 1)")
         gradients.set_yscale("log")
@@ -341,15 +352,15 @@ def recall(result: Memory, *, title: str = "") -> Figure:
 
 
 def order_units(states: Floats) -> npt.NDArray[np.int64]:
-    """Order units so that those which behave alike are neighbours: (steps, units) to (units,).
+    """Order units so that similar ones are neighbours: (steps, units) to (units,).
 
-    The angle of each unit in the plane of the two time courses that explain most of all states
-    (the first two principal components): neighbours in angle rise and fall together.
+    The order is the angle of each unit in the plane of the first two principal components.
+    Neighbours rise and fall together.
     """
     centred = np.asarray(states, float) - np.mean(states, axis=0)
     courses, sizes, weights = np.linalg.svd(centred, full_matrices=False)
     weights = sizes[:2, None] * weights[:2]
-    # A component's sign is arbitrary; the larger part of its time course shall be positive.
+    # The sign of a component is arbitrary: make the larger part of its time course positive.
     weights *= np.sign(np.sum(courses[:, :2] ** 3, axis=0))[:, None]
     if len(weights) < 2:
         return np.argsort(weights[0], kind="stable")
