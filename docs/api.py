@@ -29,7 +29,7 @@ PAGES = {
     "configuration": (
         "Configuration and features",
         "Settings, the definition of the features, and the ground below them.",
-        ("config", "features", "audio", "labels", "files", "timeouts"),
+        ("config", "validation", "features", "audio", "labels", "files", "timeouts"),
     ),
     "data": (
         "Data and augmentation",

@@ -135,6 +135,10 @@ class TestProgram:
             "'no-such-program-here', which is not on PATH."
         )
 
+    def test_an_argument_that_cannot_be_is_reported(self, programs):
+        message = failure(Command(run=[sys.executable, "a\0b"]), programs)
+        assert message.endswith("cannot be started: embedded null byte")
+
     @posix
     def test_one_without_an_interpreter_is_reported(self, programs, tmp_path):
         path = tmp_path / "lamp"

@@ -88,7 +88,7 @@ def test_a_program_does_not_outlive_the_listening(sample, tmp_path):
             assert not thread.is_alive()
 
 
-def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
+def test_sound_during_an_action_is_discarded(sample, tmp_path):
     """The sample stream twice; the first "left" goes on until the second "yes" is over."""
     path = tmp_path / "twice.wav"
     audio.write(path, np.tile(audio.read(sample / "stream.wav"), 2))
@@ -114,7 +114,7 @@ def test_what_is_heard_during_an_action_is_discarded(sample, tmp_path):
 
 
 def test_without_a_listener_of_ones_own_what_goes_wrong_is_logged(sample, caplog, monkeypatch):
-    """And a recording, which waits for no chime, is heard whole by the README's three lines."""
+    """And nothing of a recording, which waits for no chime, is discarded."""
     played = []
     monkeypatch.setattr("echoic.assistant.loop.loudspeaker", played.append)
     assistant = Assistant(wake="yes")

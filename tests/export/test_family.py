@@ -1,13 +1,13 @@
 """The whole family: made, proven, measured, and each file run."""
 
 import ast
-import copy
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
 from echoic import audio, export, features
+from echoic.config import FeatureConfig
 from echoic.export import verify
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.decoder import Decoder
@@ -26,8 +27,8 @@ from echoic.runtime.tflite import StreamingRunner, TFLiteError, TFLiteModel
 
 def test_all_files_are_there_each_with_its_fingerprint_and_figures(family, tiny_model):
     assert {p.stem for p in family.path.glob("*.tflite")} == set(export.FILES)
-    assert set(family.metadata["fingerprint"]) == set(export.FILES)
-    assert set(family.metadata["files"]["measured"]) == set(export.FILES)
+    assert set(family.fingerprints) == set(export.FILES)
+    assert set(family.files.measured) == set(export.FILES)
     for name in export.FILES:
         assert family.tflite(name)
     assert {"labels.txt", "echoic.json", "README.md", "model.keras", "listen.py"} <= {
@@ -38,10 +39,11 @@ def test_all_files_are_there_each_with_its_fingerprint_and_figures(family, tiny_
 
 def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkeypatch, caplog):
     files = {path.stem: path.read_bytes() for path in family.path.glob("*.tflite")}
-    measured = copy.deepcopy(family.metadata["files"]["measured"])
-    measured["clip_int8"]["difference"] = -0.147
-    measured["core_int8"]["difference"] = -0.06
-    measured["stream_int8"]["difference"] = -0.05
+    lost = {"clip_int8": -0.147, "core_int8": -0.06, "stream_int8": -0.05}
+    measured = {
+        name: replace(figures, difference=lost.get(name, figures.difference))
+        for name, figures in family.files.measured.items()
+    }
     monkeypatch.setattr(export.family, "LEAST_CLIPS", 1)
     for owner, name, result in (
         (export.family, "float_graphs", {name: files[name] for name in ("clip", "stream")}),
@@ -58,9 +60,9 @@ def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkey
     assert "`clip_float16.tflite` | the same, smaller" in card
     assert "would lose too many points: `clip_int8` (-14.7), `core_int8` (-6.0)." in card
     left = set(export.FILES) - {"clip_int8", "core_int8"}
-    assert set(bundle.fingerprints) == set(bundle.files["measured"]) == left
-    assert bundle.files["left_out"] == {"clip_int8": -0.147, "core_int8": -0.06}
-    measured["core_int8"] = {"difference": -0.06}
+    assert set(bundle.fingerprints) == set(bundle.files.measured) == left
+    assert bundle.files.left_out == {"clip_int8": -0.147, "core_int8": -0.06}
+    measured["core_int8"] = replace(family.files.measured["core_int8"], difference=-0.06)
     with pytest.raises(export.ExportError, match="Expected a core_int8"):
         export.export(family.path, out=tmp_path / "c", data=sample, with_c_array=True)
 
@@ -68,7 +70,7 @@ def test_a_file_that_loses_too_much_is_not_kept(family, sample, tmp_path, monkey
 def test_the_figures_are_those_of_the_files(exported, sample):
     family, said = exported
     rows = said["measured"]
-    assert rows == family.metadata["files"]["measured"]
+    assert rows == family.files.to_dict()["measured"]
     for name, row in rows.items():
         path = family.path / f"{name}.tflite"
         assert row["size"] == path.stat().st_size
@@ -133,7 +135,7 @@ def test_a_file_says_what_it_is(family):
     note = json.loads(bytes(graph.buffers[entry.buffer].data))
     assert note["labels"] == list(family.labels)
     assert note["model"] == "tiny"
-    assert note["features"] == family.metadata["features"]
+    assert FeatureConfig(**note["features"]) == family.features
 
 
 def test_int8_still_agrees_after_ten_minutes(family, sample):

@@ -49,7 +49,7 @@ def influence(bundle):
 
 
 def seen(bundle, sample, influence, *, block_seconds=0.02):
-    """A view that has heard the beginning of the sample stream."""
+    """A view of the beginning of the sample stream."""
     listener = Listener(StreamingRecognizer(bundle), config=bundle.decoder)
     source = FileSource(sample / "stream.wav", block_seconds=block_seconds)
     view = View(listener, source, name=bundle.name, heatmap=StateHeatmap(influence))
@@ -89,10 +89,10 @@ class TestState:
     @pytest.mark.parametrize("size", [100, 640, 10_000])
     def test_is_the_graphs_after_each_step(self, bundle, sound, states, size):
         stream = StreamingRecognizer(bundle)
-        heard = []
+        posteriors = []
         for start in range(0, len(sound), size):
-            heard += stream.process(sound[start : start + size])
-        assert np.array_equal([p.state for p in heard], states)
+            posteriors += stream.process(sound[start : start + size])
+        assert np.array_equal([p.state for p in posteriors], states)
 
     def test_is_none_without_a_recurrent_layer(self, bundle, sound):
         class Feedforward(StreamingRecognizer):

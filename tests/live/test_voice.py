@@ -10,7 +10,7 @@ from echoic.microphone import Block
 
 
 class Room:
-    """Blocks of a tenth of a second, each given when its last sample was heard."""
+    """Blocks of a tenth of a second, each given at its last sample."""
 
     def __init__(self, clock):
         self.clock = clock
@@ -22,16 +22,16 @@ class Room:
             yield Block(np.zeros(SAMPLE_RATE // 10, np.float32), number / 10)
 
 
-def test_it_does_not_hear_its_chimes():
-    clock, played, interruptions, heard = [0.0], [], [], []
+def test_its_chimes_are_not_listened_to():
+    clock, played, interruptions, yielded = [0.0], [], [], []
     speaker = Voice(command=(), play=played.append, clock=lambda: clock[0])
     listener = SimpleNamespace(interrupt=lambda: interruptions.append(clock[0]))
     for block in half_duplex(Room(clock), listener, speaker):
-        heard.append(round(block.time, 1))
-        if len(heard) == 3:
+        yielded.append(round(block.time, 1))
+        if len(yielded) == 3:
             speaker.chime("wake")
     # Begun at 0.3 s, with 0.2 s to start, 0.18 s of notes and 0.3 s of echoes.
-    assert heard[2:5] == [0.2, 1.0, 1.1]
+    assert yielded[2:5] == [0.2, 1.0, 1.1]
     assert len(interruptions) == 7
     (samples,) = played
     assert samples.dtype == np.float32

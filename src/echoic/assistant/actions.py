@@ -210,8 +210,8 @@ class Programs:
             raise ActionError("the assistant has ended.")
         try:
             return Program([find_program(arguments[0], folder), *arguments[1:]], folder)
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in an argument
+            reason = getattr(error, "strerror", None) or error
             raise ActionError(
                 f"the program {arguments[0]!r} cannot be started: {reason}"
             ) from error

@@ -213,7 +213,8 @@ class Assistant:
             else:
                 event, message = self._act(order, programs)
             if (deaf := ended - turn.time) >= 1:
-                message += f" {deaf:.0f} s of sound were discarded meanwhile."
+                end = "" if message.endswith((".", "!", "?")) else "."
+                message += f"{end} {deaf:.0f} s of sound were discarded meanwhile."
             listener.on_status(_activity(dialogue.done(ended, message), event, order))
             voice.chime("done" if event == "done" else "sleep")
 

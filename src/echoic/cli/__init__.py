@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 import echoic
-from echoic.cli import data, evaluate, explain, export, extras, listen, predict, train
+from echoic.cli import data, evaluate, explain, export, listen, predict, train
 from echoic.files import discard
 
 
@@ -35,7 +35,8 @@ class Verbs(TyperGroup):
         except ModuleNotFoundError as error:
             if os.environ.get("ECHOIC_DEBUG") or (error.name or "echoic").startswith("echoic"):
                 raise
-            print(f"echoic: {extras.missing(ctx.invoked_subcommand, error)}", file=sys.stderr)
+            message = echoic.missing_package(f"echoic {ctx.invoked_subcommand}", error)
+            print(f"echoic: {message}", file=sys.stderr)
             raise typer.Exit(1) from error
         except Exception as error:
             ours = type(error).__module__.startswith("echoic.")

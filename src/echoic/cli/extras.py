@@ -1,4 +1,4 @@
-"""The packages of the extra `train`: imported by the verbs that need them, named if missing."""
+"""The packages of the extra `train`, imported by the verbs that need them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,3 @@ def require_training() -> None:
     for package in ("keras", "tensorflow", "librosa", "scipy", "matplotlib"):
         if find_spec(package) is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-
-
-def missing(verb: str | None, error: ModuleNotFoundError) -> str:
-    """Say in one line what to install for a verb."""
-    package = str(error.name).partition(".")[0]
-    return (
-        f"Expected the package {package} for `echoic {verb}`, received none. "
-        "Install the extra: pip install 'echoic[train]'"
-    )
