@@ -9,6 +9,7 @@ tagged ``parameters``.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,12 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent
+
+START_UP = re.compile(
+    r"WARNING: All log messages before absl|[IW]\d{4} |To enable the following instructions|"
+    r".*TqdmWarning|  from \.autonotebook import|\s*$"
+)
+"""Lines that TensorFlow and Jupyter write on stderr about the machine, not about the notebook."""
 
 
 def execute(path: Path, parameters: dict[str, Any] | None = None) -> nbformat.NotebookNode:
@@ -60,9 +67,27 @@ def execute(path: Path, parameters: dict[str, Any] | None = None) -> nbformat.No
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
+    for each in notebook.cells:
+        if each.cell_type == "code":
+            each.outputs = tidied(each.outputs)
     cell.source = source
     notebook.metadata = nbformat.from_dict(metadata)
     return notebook
+
+
+def tidied(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Leave out notes about the machine, and join what one stream wrote in parts."""
+    kept: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if output.get("name") == "stderr":
+            lines = output.text.splitlines()
+            if all(START_UP.match(line) for line in lines):
+                continue
+        if kept and "name" in output and kept[-1].get("name") == output.name:
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def main() -> None:

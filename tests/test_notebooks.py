@@ -15,7 +15,7 @@ NOTEBOOKS = (
 SHORT = {
     "01_what_is_memory": {"READER_STEPS": 5, "RECALL_STEPS": 5, "DISTANCE": 3, "BAG_EPOCHS": 1},
     "02_from_sound_to_mfcc": {"WORD": "go", "SPEAKER": 1},
-    "03_train_a_recognizer": {"EPOCHS": 2},
+    "03_train_a_recognizer": {"EPOCHS": 2, "COOLDOWN_EPOCHS": 0},
     "04_long_memories": {"STEPS": 5, "TRACE_EVERY": 40},
     "05_live_and_on_the_edge": {"FILM_EVERY": 20, "CALLS": 5},
 }
