@@ -18,11 +18,19 @@ from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import StreamingRecognizer
 from echoic.timeouts import call_with_timeout
 
-LISTENING = ("numpy", "ai-edge-litert", "sounddevice", "soundfile", "soxr", "typer", "rich")
-"""Distributions without which there is no listening."""
+LISTENING = (
+    *("numpy", "soundfile", "sounddevice", "soxr", "ai-edge-litert"),
+    *("typer", "rich", "pydantic", "lazy_loader"),
+)
+"""Distributions that listening needs."""
 
-TRAINING = ("tensorflow", "keras", "librosa")
-"""Distributions without which there is no training."""
+TRAINING = (
+    *("tensorflow", "keras", "librosa", "scipy", "scikit-learn", "matplotlib", "jinja2"),
+    *("litert-quantizer", "flatbuffers", "threadpoolctl", "tensorboard"),
+)
+"""Distributions of the extra ``train``."""
+
+TRAIN_EXTRA = "'echoic[train]'"
 
 QUIET, CLIPPED = -70.0, -0.1
 """Peaks (dBFS) under and over which a microphone is set wrong."""
@@ -99,8 +107,8 @@ def _versions(purpose: str, names: tuple[str, ...]) -> Check:
         return Check(
             f"for {purpose}",
             "broken" if purpose == "listening" else "note",
-            f"missing: {', '.join(missing)}; there is {message}",
-            f"pip install {' '.join(missing)}",
+            f"missing: {', '.join(missing)}; found: {message}",
+            f"pip install {' '.join(missing) if purpose == 'listening' else TRAIN_EXTRA}",
         )
     return Check(f"for {purpose}", "ok", message)
 
