@@ -1,4 +1,4 @@
-"""What does listening need, is it there, and what to do if it is not?"""
+"""Checks of what listening needs, each with advice."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run_checks(
     seconds: float | None = 2.0,
     backend: Any = None,
 ) -> Iterator[Check]:
-    """Look at everything that listening needs, one after another.
+    """Check everything that listening needs, one after another.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def run_checks(
         A module like ``sounddevice``, which is the default.
     """
     yield from (_versions("listening", LISTENING), _versions("training", TRAINING))
-    heard = _guarded("PortAudio", lambda: _portaudio(backend))
-    yield heard
-    if heard.state != "broken":
+    portaudio = _guarded("PortAudio", lambda: _portaudio(backend))
+    yield portaudio
+    if portaudio.state != "broken":
         found = _guarded("microphone", lambda: _microphone(device, backend))
         yield found
         if found.state != "broken" and seconds is not None:
@@ -158,8 +158,8 @@ def _model(model: str | Path | None) -> Check:
     stream.process(sound)
     load = time.perf_counter() - began
     message = (
-        f"{bundle.name} in {bundle.path}: stream.tflite answers as when it was written; "
-        f"hearing takes {load:.1%} of the time"
+        f"{bundle.name} in {bundle.path}: stream.tflite matches its fingerprint; "
+        f"processing takes {load:.1%} of real time"
     )
     if load > 0.5:
         advice = "the machine is busy, or too slow for this model: try a smaller one"
@@ -185,7 +185,7 @@ def _data(folder: Path) -> Check:
 
 
 def _guarded(name: str, check: Callable[[], Check], *, extra: float = 0.0) -> Check:
-    """Make a check of whatever goes wrong, also of a call that does not come back."""
+    """Turn an error, or a call that does not return, into a check."""
     try:
         seconds = OPEN_SECONDS + extra
         return call_with_timeout(check, seconds=seconds, what=f"The check of the {name}")
