@@ -1,9 +1,9 @@
-"""What does fresh augmentation cost? An augmented epoch against one on cached features.
+"""The cost of fresh augmentation: an augmented epoch against one on cached features.
 
     python benchmarks/training.py [--recipe gru] [--data data/sample] [--steps 40] [--workers 1]
 
-Both train the same network on batches of the same size, taking turns in one run. The aim is a
-ratio of at most 1.3: augmentation runs in processes beside the training.
+Both train the same network on batches of the same size, in turns in one run. The aim is a ratio
+of at most 1.3: augmentation runs in processes beside the training.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from echoic import data as datasets
 from echoic import networks, training
 from echoic.config import Recipe
-from echoic.training import Batch, DataLoader
+from echoic.training import DataLoader, InputsAndTargets
 from echoic.training.batcher import usual_workers
 
 WARM_UP = 10
-"""Steps before the clock starts: from then on as many batches lie ready as at its end."""
+"""Steps before the clock starts, so that as many batches are ready as at its end."""
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def main() -> None:
     training.keep_memory()
     recipe = Recipe.load(arguments.recipe)
     split = datasets.load(arguments.data, recipe.data, "training")
-    feed = DataLoader(split, recipe, workers=arguments.workers)
-    mean, variance = feed.statistics(batches=2)
+    loader = DataLoader(split, recipe, workers=arguments.workers)
+    mean, variance = loader.statistics(batches=2)
     model = networks.build(
         recipe.model,
         channels=recipe.features.channels,
@@ -47,12 +47,12 @@ def main() -> None:
         mean=mean,
         variance=variance,
     )
-    model = networks.add_auxiliary_head(model, feed.n_words)
+    model = networks.add_auxiliary_head(model, loader.n_words)
     training.compile_model(model, recipe.training, arguments.steps, n_labels=len(split.labels))
-    with feed.batches() as batches:
+    with loader.batches() as batches:
         cached = list(itertools.islice(batches, min(arguments.steps, 8)))
 
-    def clips_a_second(batches: Iterator[Batch]) -> float:
+    def clips_a_second(batches: Iterator[InputsAndTargets]) -> float:
         for x, y in itertools.islice(batches, WARM_UP):
             model.train_on_batch(x, y)
         begun, clips = time.perf_counter(), 0
@@ -62,8 +62,8 @@ def main() -> None:
         return clips / (time.perf_counter() - begun)
 
     def clips_a_second_augmented(epoch: int) -> float:
-        # Its turn ends with the context, so that nothing is prepared during the other's.
-        with feed.batches(first_epoch=epoch) as fresh:
+        # The workers stop with the context: nothing is prepared during the other's turn.
+        with loader.batches(first_epoch=epoch) as fresh:
             return clips_a_second(fresh)
 
     clips_a_second(itertools.cycle(cached))  # compiles

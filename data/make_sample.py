@@ -29,6 +29,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from echoic.data.splits import LISTS, SplitName, hash_split
+
 SEED = 1859
 SAMPLE_RATE = 16_000
 PEAK = 0.9  # no sample is louder; real clips that clip are the exception
@@ -60,7 +62,7 @@ class Voice:
 
     synthesizer: str
     name: str
-    split: str = "training"
+    split: SplitName = "training"
     stretch: float = 1.0
     pitch: float | None = None
     tract: float = 1.0
@@ -139,16 +141,6 @@ STREAM = (
     ("rms", "on", 1.5),
 )
 STREAM_SNR_DB = 25.0
-
-
-def hash_split(speaker: str) -> str:
-    """The split that section 7 of Warden (2018), arXiv:1804.03209, gives to a speaker."""
-    most = 2**27 - 1
-    digest = int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
-    percentage = digest % (most + 1) * (100.0 / most)
-    if percentage < 10:
-        return "validation"
-    return "test" if percentage < 20 else "training"
 
 
 def generator(*names: str) -> np.random.Generator:
@@ -325,16 +317,16 @@ def write(path: Path, waveform: np.ndarray) -> None:
 
 
 def make_clips(dest: Path) -> None:
-    lists: dict[str, list[str]] = {"validation": [], "test": [], "training": []}
+    lists: dict[SplitName, list[str]] = {"validation": [], "test": [], "training": []}
     words = [*COMMANDS, *OTHER_WORDS]
     for voice in VOICES:
         for word, waveform in zip(words, say(voice, words), strict=True):
             name = f"{word}/{voice.speaker}_nohash_0.wav"
             write(dest / name, record(voice, word, trim(waveform)))
             lists[voice.split].append(name)
-    for split in ("validation", "test"):
+    for split, file in LISTS.items():
         text = "".join(f"{name}\n" for name in sorted(lists[split]))
-        (dest / f"{split}_list.txt").write_text(text, encoding="utf-8", newline="\n")
+        (dest / file).write_text(text, encoding="utf-8", newline="\n")
 
 
 def make_noises(dest: Path) -> None:

@@ -1,6 +1,5 @@
-"""The official split, line by line, and what it promises: no speaker is ever on two sides."""
+"""The layout on disk and the official split, line by line: no speaker is ever in two splits."""
 
-import shutil
 from collections import Counter, defaultdict
 from pathlib import Path, PureWindowsPath
 
@@ -9,24 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echoic.data import splits
-from echoic.data.splits import (
-    Clip,
-    DataError,
-    hash_split,
-    missing_files,
-    noise_files,
-    read_lists,
-    scan,
-    speaker_of,
-    words_in,
-)
+from echoic.data.layout import DataError, speaker_of, words_in
+from echoic.data.splits import Clip, hash_split, missing_files, read_lists, scan
 
 GOLDEN = {
     "training": ["00176480", "004ae714", "00970ce1", "0a7c2a8d"],
     "validation": ["026290a7", "060cd039", "099d52ad", "a69b9b3e"],
     "test": ["022cd682", "0487ba9b", "096456f9", "bb05582b"],
 }
-LISTS = ["validation_list.txt", "testing_list.txt"]
+LISTS = list(splits.LISTS.values())
 speakers = st.integers(0, 2**32 - 1).map("{:08x}".format)
 
 
@@ -36,7 +26,7 @@ def touch(root, *names):
         (root / name).touch()
 
 
-def sides_of_speakers(clips):
+def splits_of_speakers(clips):
     sides = defaultdict(set)
     for clip in clips:
         sides[clip.speaker].add(clip.split)
@@ -70,9 +60,9 @@ class TestHashSplit:
 
     @given(speakers)
     def test_all_or_nothing(self, speaker):
-        assert hash_split(speaker, validation=0, testing=0) == "training"
-        assert hash_split(speaker, validation=1.01, testing=0) == "validation"
-        assert hash_split(speaker, validation=0, testing=1.01) == "test"
+        assert hash_split(speaker, validation=0, test=0) == "training"
+        assert hash_split(speaker, validation=1.01, test=0) == "validation"
+        assert hash_split(speaker, validation=0, test=1.01) == "test"
 
     @given(speakers)
     def test_more_validation_takes_nobody_out_of_it(self, speaker):
@@ -80,21 +70,8 @@ class TestHashSplit:
             assert hash_split(speaker, validation=0.2) == "validation"
 
 
-class TestSpeakerOf:
-    def test_is_what_stands_before_nohash(self):
-        assert speaker_of(Path("yes/0a7c2a8d_nohash_0.wav")) == "0a7c2a8d"
-        assert speaker_of(Path("yes/0a7c2a8d_nohash_11.wav")) == "0a7c2a8d"
-
-    def test_else_a_hash_of_the_content(self, tmp_path):
-        for name, content in {"a.wav": b"one", "copy of a.wav": b"one", "b.wav": b"two"}.items():
-            (tmp_path / name).write_bytes(content)
-        one, copy, two = (speaker_of(tmp_path / n) for n in ("a.wav", "copy of a.wav", "b.wav"))
-        assert one == copy == "fe05bcdc"  # sha1sum
-        assert two == "ad782ecd"
-
-
 class TestReadLists:
-    def test_names_the_side_of_each_file(self, tmp_path):
+    def test_names_the_split_of_each_file(self, tmp_path):
         (tmp_path / LISTS[0]).write_text("yes/a_nohash_0.wav\nno/b_nohash_0.wav\n")
         (tmp_path / LISTS[1]).write_text("yes/c_nohash_0.wav\n")
         assert read_lists(tmp_path) == {
@@ -120,21 +97,6 @@ class TestReadLists:
         assert read_lists(tmp_path) == {}
         (tmp_path / LISTS[1]).write_text("yes/a.wav\n")
         assert read_lists(tmp_path) == {"yes/a.wav": "test"}
-
-
-class TestWordsIn:
-    def test_are_the_folders(self, tmp_path):
-        touch(tmp_path, "yes/a.wav", "no/a.wav", "_background_noise_/x.wav", ".git/a", "README.md")
-        assert words_in(tmp_path) == ["no", "yes"]
-
-    def test_says_how_to_get_what_is_not_there(self, tmp_path):
-        with pytest.raises(DataError, match=r"No data set at .*nowhere.*echoic download"):
-            words_in(tmp_path / "nowhere")
-
-    def test_says_what_is_expected_of_a_folder_without_words(self, tmp_path):
-        touch(tmp_path, "a.wav", "_background_noise_/x.wav")
-        with pytest.raises(DataError, match="one folder of recordings a word"):
-            words_in(tmp_path)
 
 
 class TestScan:
@@ -180,31 +142,31 @@ class TestScan:
                 touch(tmp_path, name)
                 (tmp_path / name).write_bytes(bytes([number]))
         clips = scan(tmp_path)
-        sides = sides_of_speakers(clips)
+        sides = splits_of_speakers(clips)
         assert len(clips) == 120
         assert len(sides) == 40
         assert all(len(side) == 1 for side in sides.values())
         assert set.union(*sides.values()) == set(splits.SPLITS)
 
-    def test_the_sample_has_no_speaker_on_two_sides(self, sample):
+    def test_the_sample_has_no_speaker_in_two_splits(self, sample):
         clips = scan(sample)
         assert Counter(clip.split for clip in clips) == {
             "training": 17 * 23,
             "validation": 17 * 5,
             "test": 17 * 6,
         }
-        assert all(len(side) == 1 for side in sides_of_speakers(clips).values())
+        assert all(len(side) == 1 for side in splits_of_speakers(clips).values())
 
     def test_the_sample_is_split_by_the_rule_also_without_its_lists(self, sample, tmp_path):
         (tmp_path / "yes").symlink_to(sample / "yes")
         listed = {clip.name: clip.split for clip in scan(sample, words=["yes"])}
         assert {clip.name: clip.split for clip in scan(tmp_path)} == listed
 
-    def test_real_clips_have_no_speaker_on_two_sides(self, speech_commands, official_lists):
+    def test_real_clips_have_no_speaker_in_two_splits(self, speech_commands, official_lists):
         clips = scan(speech_commands / "speech_commands_v0.02")
         assert len(clips) > 1000
         assert {"training", "validation"} <= {clip.split for clip in clips}
-        assert all(len(side) == 1 for side in sides_of_speakers(clips).values())
+        assert all(len(side) == 1 for side in splits_of_speakers(clips).values())
         listed = {name: side for side, names in official_lists.items() for name in names}
         assert all(clip.split == listed.get(clip.name, clip.split) for clip in clips)
         # Some are of v0.01 and in no list of v0.02; the rule knows them all the same.
@@ -226,15 +188,3 @@ class TestMissingFiles:
     def test_the_sample_lacks_nothing(self, sample):
         for side in ("validation", "test"):
             assert missing_files(sample, side, words=words_in(sample)) == []
-
-
-class TestNoiseFiles:
-    def test_are_the_recordings_in_their_folder(self, sample, tmp_path):
-        folder = tmp_path / "_background_noise_"
-        assert noise_files(tmp_path) == []
-        shutil.copytree(sample / "_background_noise_", folder)
-        touch(folder, "README.md", "._fan.wav", "rain.FLAC", "sea.ogg")
-        assert [path.name for path in noise_files(tmp_path)] == [
-            *("fan.wav", "pink_noise.wav", "rain.FLAC"),
-            *("running_water.wav", "sea.ogg", "white_noise.wav"),
-        ]

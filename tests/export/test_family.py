@@ -155,7 +155,7 @@ def test_the_recognizer_runs_the_int8_stream(family, sample):
     waveform = audio.read(sample / "stream.wav")
     recognizer = Recognizer(family)
     full, small = (
-        recognizer.stream(file=name).process(waveform) for name in ("stream", "stream_int8")
+        recognizer.stream(graph=name).process(waveform) for name in ("stream", "stream_int8")
     )
     pairs = [(a.probabilities, b.probabilities) for a, b in zip(full, small, strict=True)]
     assert np.mean([a.argmax() == b.argmax() for a, b in pairs]) > 0.95

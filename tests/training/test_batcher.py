@@ -1,4 +1,4 @@
-"""What teachers hear of a batch."""
+"""Input of the teachers of a batch."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def test_a_teacher_with_other_features_hears_the_clips(clips):
     log_mels = np.zeros((3, 50, 40), dtype=np.float32)
     heard = batcher.teacher_features(theirs, clips, log_mels, OWN)
     assert heard.shape == (3, 100, 32)
-    np.testing.assert_allclose(heard, features.mfcc(clips, theirs), atol=1e-3)
+    np.testing.assert_allclose(heard, features.compute(clips, theirs), atol=1e-3)
 
 
 @pytest.mark.parametrize("theirs", [FeatureConfig(), Recipe.load("embedding").features])

@@ -30,6 +30,8 @@ from email.message import Message
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
+from echoic.files import atomic
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -51,15 +53,15 @@ logger = logging.getLogger(__name__)
 
 
 class DownloadError(RuntimeError):
-    """An archive could not be fetched, verified or extracted; the text says what to do."""
+    """An archive could not be downloaded, verified or extracted; the message says what to do."""
 
 
 class _Interrupted(Exception):
-    """The network failed in a way that a retry may cure."""
+    """The connection failed in a way that a retry may cure."""
 
 
 class _BadArchive(Exception):
-    """The file is not the archive that was expected, or not one to extract."""
+    """The file is not the expected archive, or is not safe to extract."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,13 @@ class Archive:
     Parameters
     ----------
     name : str
-        What people call it, the key in `ARCHIVES`.
+        Its usual name, the key in `ARCHIVES`.
     file : str
-        File name at the end of its address; ends in ``.tar.gz``.
+        File name at the end of its URL; ends in ``.tar.gz``.
     sha256 : str
         Expected SHA-256 of the file, in hexadecimal.
     size : int or None
-        Size of the file in bytes, where it is known.
+        Size of the file (bytes), if it is known.
     """
 
     name: str
@@ -123,8 +125,8 @@ def download(
 ) -> Path:
     """Download and extract an archive, unless its folder is already there.
 
-    A run that was cut off is resumed by the next one. If ``dest / archive.file`` exists, fetched
-    by hand for example, it is verified and used instead of the network, and left in place.
+    The next call resumes an interrupted download. If ``dest / archive.file`` exists, downloaded
+    by hand for example, it is verified, used, and left in place.
 
     Parameters
     ----------
@@ -133,12 +135,12 @@ def download(
     dest : Path
         Folder that receives the extracted folder; created if missing.
     base_url : str, optional
-        Address of the folder that holds the archives, ``http://`` or ``https://``. Default: the
+        URL of the folder that holds the archives, ``http://`` or ``https://``. Default: the
         environment variable ``ECHOIC_DATA_URL``, else `BASE_URL`.
     progress : callable, optional
         Called as ``progress(stage, done_bytes, total_bytes)`` with `stage` ``"download"``,
         ``"verify"`` or ``"extract"``. The bytes are those of the archive in every stage; the
-        total is None where nobody knows it.
+        total is None if it is unknown.
 
     Returns
     -------
@@ -163,7 +165,7 @@ def download(
     if not folder.is_dir():
         dest.mkdir(parents=True, exist_ok=True)
         with _lock(dest / f".{archive.folder}.lock"):
-            # Asked again: another process may have finished in between.
+            # Another process may have finished in between.
             if not folder.is_dir():
                 source = by_hand if by_hand.is_file() else part
                 if source is part:
@@ -174,13 +176,13 @@ def download(
                     _extract(source, folder, report)
                 except _BadArchive as bad:
                     raise DownloadError(f"{bad} {_dispose(source, part, by_hand)}") from bad
-    # Also where the folder was whole: a run killed after the rename leaves its archive behind.
+    # Also if the folder was whole: a run killed after the rename leaves its archive behind.
     part.unlink(missing_ok=True)
     return folder
 
 
 def _ignore(stage: str, done: int, total: int | None) -> None:
-    """Report progress to nobody."""
+    """Discard progress."""
 
 
 def _url(archive: Archive, base_url: str | None) -> str:
@@ -194,7 +196,7 @@ def _url(archive: Archive, base_url: str | None) -> str:
 
 
 def _dispose(source: Path, part: Path, by_hand: Path) -> str:
-    """Remove a bad archive if the download made it; return what was done and what to do."""
+    """Remove a bad archive that was downloaded; return what was done and what to do."""
     if source is part:
         part.unlink()
         return (
@@ -226,9 +228,9 @@ def _megabytes(size: int) -> str:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold `path` for this process; the system lets go of it even if the process is killed.
+    """Lock `path` for this process; the system unlocks it even if the process is killed.
 
-    The empty file stays: removing it could pull it from under a process that is about to lock it.
+    The empty file stays: another process may be about to lock it.
     """
     with path.open("ab") as file:
         try:
@@ -241,7 +243,7 @@ def _lock(path: Path) -> Iterator[None]:
                 f"Expected to be alone in downloading this archive, but another process holds "
                 f"{path}. Wait until it has finished, or stop it, and download again."
             ) from error
-        except OSError as error:  # some network drives have no locks; one process needs none
+        except OSError as error:  # some network drives have no locks
             logger.warning("Cannot lock %s (%s): run one download at a time", path, error)
         yield
 
@@ -250,15 +252,15 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _fetch(archive: Archive, part: Path, url: str, report: Progress) -> None:
-    """Complete `part` from `url`, and retry as long as retrying helps."""
+    """Complete `part` from `url`; retry as long as there is progress."""
     furthest = _size(part)
     failures = 0
     while True:
         try:
             return _fetch_rest(archive, part, url, report)
         except _Interrupted as reason:
-            # Progress earns new patience. Where the server always starts over, only getting
-            # further than ever before counts, or this loop might not end.
+            # Progress resets the count of failures. If the server always starts over, only a new
+            # maximum counts as progress, or this loop might not end.
             if _size(part) > furthest:
                 furthest = _size(part)
                 failures = 0
@@ -270,7 +272,7 @@ def _fetch(archive: Archive, part: Path, url: str, report: Progress) -> None:
 
 
 def _fetch_rest(archive: Archive, part: Path, url: str, report: Progress) -> None:
-    """Append to `part` what one request gives."""
+    """Append the response of one request to `part`."""
     start = _size(part)
     if start and start == archive.size:
         return None
@@ -281,7 +283,7 @@ def _fetch_rest(archive: Archive, part: Path, url: str, report: Progress) -> Non
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and start:  # nothing after `start`: whole already, or no part of it
+        if error.code == 416 and start:  # `part` is whole already, or of another file
             if _range_total(error.headers) == start:
                 return None
             part.unlink()
@@ -322,7 +324,7 @@ def _range_total(headers: Message) -> int | None:
 
 
 def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Yield the body; only a failure to read is an interruption, never one to write to disk."""
+    """Yield the body; a failure to read is an interruption, one to write to disk is not."""
     try:
         while block := response.read(BLOCK):
             yield block
@@ -366,42 +368,37 @@ def _verify(path: Path, sha256: str, report: Progress) -> None:
 
 def _extract(path: Path, folder: Path, report: Progress) -> None:
     """Extract the archive `path` as `folder`, whole or not at all."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # a killed run may have left one
-    partial.mkdir()
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
+        with (
+            atomic(folder) as partial,
+            path.open("rb") as file,
+            tarfile.open(fileobj=file, mode="r:gz") as tar,
+        ):
+            partial.mkdir()
             for member in tar:
                 _extract_member(tar, member, partial)
                 report("extract", file.tell(), path.stat().st_size)
-        partial.replace(folder)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise _BadArchive(
             f"Expected {path} to be a whole tar.gz file, received: {error}"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write one member, its bytes only: no owner, mode, time or link comes out of the archive."""
+    """Extract one member, its content only: no owner, mode, time or link.
+
+    tarfile's data filter (Python 3.11.4 and later) keeps every member inside the folder. These
+    archives hold plain files and folders alone, so links and other systems' separators and drives
+    are refused as well.
+    """
     name = PurePosixPath(member.name)
-    # Backslashes and colons are ordinary on Linux, but separators and drives on Windows.
     inside = not (name.is_absolute() or ".." in name.parts or re.search(r"[\\:\0]", member.name))
     if not (inside and (member.isdir() or member.isreg())):
         raise _BadArchive(
             f"Expected only plain files and folders that stay inside the archive's folder, "
             f"received the member {member.name!r} (type {member.type!r}). Nothing was extracted."
         )
-    if hasattr(tarfile, "data_filter"):  # a second opinion, from Python 3.11.4 on
-        tarfile.data_filter(member, str(folder))
-
-    target = folder.joinpath(*name.parts)
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content = tar.extractfile(member)
-    assert content is not None  # None only for what is no regular file
-    with content, target.open("wb") as file:
-        shutil.copyfileobj(content, file)
+    if hasattr(tarfile, "data_filter"):
+        tar.extract(member, folder, set_attrs=False, filter="data")
+    else:
+        tar.extract(member, folder, set_attrs=False)

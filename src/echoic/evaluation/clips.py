@@ -174,11 +174,15 @@ def evaluate_split(
 
 
 def draw_split(
-    model: Bundle, data: str | Path, *, split: datasets.SplitName = "validation"
+    model: Bundle,
+    data: str | Path,
+    *,
+    split: datasets.SplitName = "validation",
+    loaded: datasets.Split | None = None,
 ) -> TestSet:
     """Draw clips of one side of a data set by a model's recipe, for `evaluate`; see `evaluate_split`."""
     config = model.recipe.data
-    loaded = datasets.load(data, config, split)
+    loaded = loaded or datasets.load(data, config, split)
     warnings = []
     words = [label for label in model.labels if label not in (SILENCE, UNKNOWN)]
     if missing := datasets.missing_files(Path(data), split, words=words):

@@ -19,8 +19,7 @@ import numpy.typing as npt
 from echoic import audio, augmentation, metrics, plots
 from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.augmentation import TALKERS, random_crops, room_responses
-from echoic.data import Examples
-from echoic.data.splits import noise_files
+from echoic.data import Examples, noise_files
 from echoic.evaluation.clips import Evaluation, Progress, accuracy_report
 from echoic.evaluation.scores import DIGITS
 from echoic.labels import BACKGROUND_NOISE, SILENCE

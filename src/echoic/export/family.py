@@ -72,7 +72,7 @@ def float_graphs(
     if keras.backend.backend() != "tensorflow":
         return _in_tensorflow(model, config, seconds)
     made = {"clip": graphs.clip(model, config, seconds=seconds)}
-    if networks.answers_each_step(model):
+    if networks.outputs_each_step(model):
         made["stream"] = graphs.step(model, config)
     sound = bundles.chirp(round(seconds * config.sample_rate), sample_rate=config.sample_rate)
     for name, content in made.items():

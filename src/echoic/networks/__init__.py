@@ -10,11 +10,11 @@ storage.py     load(), save()        model.keras
 
 from echoic.networks.build import (
     add_auxiliary_head,
-    answers_each_step,
     build,
     check,
     check_table,
     clip_logits,
+    outputs_each_step,
     streamable,
     stride,
 )
@@ -26,12 +26,12 @@ __all__ = [
     "STATELESS",
     "STREAMABLE",
     "add_auxiliary_head",
-    "answers_each_step",
     "build",
     "check",
     "check_table",
     "clip_logits",
     "load",
+    "outputs_each_step",
     "save",
     "streamable",
     "stride",

@@ -125,7 +125,7 @@ def build(
     return keras.Model(inputs, logits, name="echoic")
 
 
-def answers_each_step(model: keras.Model) -> bool:
+def outputs_each_step(model: keras.Model) -> bool:
     """Whether a network gives logits at every step, as one of layers with a one-step form does."""
     return len(model.output.shape) == 3
 

@@ -1,4 +1,4 @@
-"""Teachers: what trained models say to the clips that another learns from."""
+"""Knowledge distillation (Hinton et al. 2015): trained models as teachers of another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import softmax
 
 from echoic import audio, networks
@@ -19,17 +18,20 @@ from echoic.labels import SILENCE, UNKNOWN
 from echoic.reports.card import PRETRAINED
 from echoic.runtime.bundle import FILE, Bundle, find
 from echoic.training import batcher
+from echoic.training.batcher import Array
 from echoic.training.loader import Teacher
 from echoic.training.soft_labels import SUFFIX, SoftLabels
 
 logger = logging.getLogger(__name__)
 
 Model = Bundle | SoftLabels
-"""What teaches: a model, which can be asked anything, or what one said of recordings."""
+"""A teacher: a model, or the soft labels that one gave to recordings."""
 
 
 def find_teacher(name: str | Path) -> Model:
-    """Load a model or, where it is not, the file of its answers: a path, or a name in ``models/``.
+    """Load a model or, if there is none, the file of its soft labels.
+
+    ``name`` is a path, or a name in ``models/``.
 
     Raises
     ------
@@ -49,10 +51,9 @@ def find_teacher(name: str | Path) -> Model:
 
 
 def available_teachers(recipe: Recipe) -> list[str]:
-    """Return the recipe's own teachers, without those that are not here or cannot teach it.
+    """Return the recipe's own teachers that exist and can teach it; a warning names each other.
 
-    A recipe for the ten commands is often used for other words: what its teachers know is no use
-    then, and no reason to stop. A warning names each that is left out.
+    A recipe for the ten commands is often used for other words, which its teachers do not know.
     """
     found = []
     for name in recipe.training.teachers:
@@ -69,8 +70,8 @@ def available_teachers(recipe: Recipe) -> list[str]:
             )
         elif isinstance(teacher, SoftLabels) and not recipe.training.cache_teacher:
             logger.warning(
-                "Training without the teacher %s: there are only its answers to recordings as "
-                "they are (training.cache_teacher).",
+                "Training without the teacher %s: there are only soft labels of recordings, for "
+                "training.cache_teacher = true.",
                 name,
             )
         else:
@@ -79,7 +80,7 @@ def available_teachers(recipe: Recipe) -> list[str]:
 
 
 def _can_teach(teacher: Model, recipe: Recipe) -> bool:
-    """Whether it knows a word of the recipe's, and also when nobody says one of them."""
+    """Whether it has a word of the recipe's, and the labels for no word that the recipe has."""
     no_word, labels = {SILENCE, UNKNOWN}, set(recipe.data.labels)
     both = labels & set(teacher.labels)
     return bool(both - no_word) and labels & no_word <= both
@@ -93,29 +94,35 @@ def load_teachers(teachers: Sequence[str | Path], recipe: Recipe) -> list[Model]
     FileNotFoundError
         There is no such model.
     ValueError
-        A model knows none of the recipe's words, or has no ``_unknown_``; or there are only its
-        answers, and the recipe asks about clips (``training.cache_teacher`` is off).
+        A model knows none of the recipe's words, or has no ``_unknown_``; or there are only soft
+        labels, and ``training.cache_teacher`` is off.
     """
     found = [find_teacher(name) for name in teachers]
     for teacher in found:
         if not _can_teach(teacher, recipe):
             raise ValueError(
                 f"Expected teacher {teacher.name} to know a word of the recipe, and {SILENCE} and "
-                f"{UNKNOWN} as it does: {recipe.data.labels}; received {teacher.labels}."
+                f"{UNKNOWN} as it does: {recipe.data.labels}; received {teacher.labels}. Choose "
+                "another teacher."
             )
         if isinstance(teacher, SoftLabels) and not recipe.training.cache_teacher:
             raise ValueError(
-                f"Expected training.cache_teacher, for of teacher {teacher.name} there are only answers "
-                "to recordings as they are; received training.cache_teacher = false."
+                f"Expected training.cache_teacher = true for teacher {teacher.name}, of which "
+                "there are only soft labels of recordings, received false. Set it, or name a model."
             )
     return found
 
 
-def pretrained_sources(teachers: Sequence[Model], initial_weights: str | Path | None) -> list[str]:
-    """From whom a run knows what its data never told, so that its card has to say so.
+def teacher_name(teacher: Model) -> str:
+    """Return the name of a teacher's folder, or of the file of its soft labels."""
+    return teacher.name if isinstance(teacher, SoftLabels) else teacher.path.resolve().name
 
-    Names of `PRETRAINED`: where it begins with one of them, or with a model that did, or learns from
-    one.
+
+def pretrained_sources(teachers: Sequence[Model], initial_weights: str | Path | None) -> list[str]:
+    """Return the pretrained networks that a run learns from: names of `PRETRAINED`.
+
+    It learns from them through its initial weights and its teachers, and through what those
+    learned from; the card must name them.
     """
     models_before = [*teachers]
     found = set()
@@ -125,7 +132,7 @@ def pretrained_sources(teachers: Sequence[Model], initial_weights: str | Path | 
             models_before.append(Bundle.load(initial_weights))
         elif file.stem in PRETRAINED:
             found.add(file.stem)
-        elif file.with_name(FILE).is_file():  # the network of a model, which tells
+        elif file.with_name(FILE).is_file():  # the network of a model's folder
             models_before.append(Bundle.load(file.parent))
     for model in models_before:
         if isinstance(model, SoftLabels):
@@ -135,44 +142,40 @@ def pretrained_sources(teachers: Sequence[Model], initial_weights: str | Path | 
     return sorted(found)
 
 
-def in_words_of(
-    student: Sequence[str],
-    teacher: Sequence[str],
-    said: npt.NDArray[np.float32],
-    answers: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
-    """Say with a student's labels what a teacher said with its own.
+def map_labels(
+    student: Sequence[str], teacher: Sequence[str], probabilities: Array, targets: Array
+) -> Array:
+    """Convert a teacher's probabilities to a student's labels.
 
-    A label that both have keeps its probability; what is left is ``_unknown_``, or, where the
-    student has no such label, what the true answer says. A word that the teacher has no name for
-    is left to the true answer: it would take "nope" for "no" and never learn better.
+    A label that both have keeps its probability; the rest goes to ``_unknown_``, or to the target
+    if the student has no such label. A word that the teacher has no label for keeps its target:
+    the teacher would call "nope" "no".
 
     Parameters
     ----------
     student, teacher
         Labels of both.
-    said
-        Probabilities by the teacher, (clips, its labels).
-    answers
-        The true ones, (clips, the student's labels).
+    probabilities
+        By the teacher, (clips, its labels).
+    targets
+        Probabilities, (clips, the student's labels).
 
     Returns
     -------
-    np.ndarray
-        Probabilities, (clips, the student's labels), float32.
+    float32 array of shape (clips, the student's labels)
     """
     if list(student) == list(teacher):
-        return said
+        return probabilities
     both = [label for label in student if label in teacher]
-    told = np.zeros_like(answers)
-    told[:, [student.index(x) for x in both]] = said[:, [teacher.index(x) for x in both]]
-    left = 1 - told.sum(axis=1, keepdims=True)
+    mapped = np.zeros_like(targets)
+    mapped[:, [student.index(x) for x in both]] = probabilities[:, [teacher.index(x) for x in both]]
+    rest = 1 - mapped.sum(axis=1, keepdims=True)
     if UNKNOWN in student:
-        told[:, [student.index(UNKNOWN)]] += left
+        mapped[:, [student.index(UNKNOWN)]] += rest
     else:
-        told += left * answers
+        mapped += rest * targets
     new = [i for i, label in enumerate(student) if label not in teacher]
-    return told + answers[:, new].sum(axis=1, keepdims=True) * (answers - told)
+    return mapped + targets[:, new].sum(axis=1, keepdims=True) * (targets - mapped)
 
 
 class Ensemble:
@@ -180,107 +183,113 @@ class Ensemble:
 
     Attributes
     ----------
-    hears
+    feature_configs
         The features of the models, each once; see `batcher.teacher_features`.
     """
 
     def __init__(self, teachers: Sequence[Model], recipe: Recipe) -> None:
         bundles = [teacher for teacher in teachers if isinstance(teacher, Bundle)]
-        self.hears = tuple(dict.fromkeys(bundle.features for bundle in bundles))
+        self.feature_configs = tuple(dict.fromkeys(bundle.features for bundle in bundles))
         self._networks = [
-            (self.hears.index(bundle.features), bundle.labels, _teacher(bundle, recipe))
+            (
+                self.feature_configs.index(bundle.features),
+                bundle.labels,
+                _load_network(bundle, recipe),
+            )
             for bundle in bundles
         ]
         self._kept = [teacher for teacher in teachers if isinstance(teacher, SoftLabels)]
         self._labels = recipe.data.labels
         self._training = recipe.training
 
-    def __call__(
-        self, heard: tuple[npt.NDArray[np.float32], ...], answers: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        """Say what clips are: what is ``heard`` of them to probabilities, (clips, labels).
+    def __call__(self, inputs: tuple[Array, ...], targets: Array) -> Array:
+        """Return soft labels of clips, (clips, labels).
 
-        The true ``answers``, (clips, labels), tell words apart that a teacher has no name for
-        (`in_words_of`).
+        Parameters
+        ----------
+        inputs
+            Features of the clips, one array for each of ``feature_configs``.
+        targets
+            (clips, labels), for words that a teacher has no label for (`map_labels`).
         """
-        said = [
-            in_words_of(self._labels, labels, teacher(heard[which]), answers)
-            for which, labels, teacher in self._networks
+        soft = [
+            map_labels(self._labels, labels, network(inputs[which]), targets)
+            for which, labels, network in self._networks
         ]
-        return np.mean(said, axis=0, dtype=np.float32)
+        return np.mean(soft, axis=0, dtype=np.float32)
 
-    def soft_targets(self, split: Split) -> npt.NDArray[np.float32]:
-        """Return what each recording is to the teachers, as it is: probabilities, (clips, labels).
+    def soft_labels(self, split: Split) -> Array:
+        """Return the soft labels of each recording as it is, (recordings, labels).
 
-        It is the mean of those that can tell; where none can, the right answer.
+        The mean of the teachers that know a recording; the target where none does.
         """
-        right = _right(split, self._training)
-        total, told = np.zeros_like(right), np.zeros((len(right), 1), dtype=np.float32)
+        targets = _targets(split, self._training)
+        total, count = np.zeros_like(targets), np.zeros((len(targets), 1), dtype=np.float32)
         if n := len(self._networks):
             total += n * cache_teacher(self, split, self._training)
-            told += n
+            count += n
         for kept in self._kept:
-            said, known = kept.about(split)
-            total += known[:, None] * in_words_of(split.labels, kept.labels, said, right)
-            told += known[:, None]
+            probabilities, known = kept.of_split(split)
+            mapped = map_labels(split.labels, kept.labels, probabilities, targets)
+            total += known[:, None] * mapped
+            count += known[:, None]
             if not known.all():
                 logger.warning(
-                    "Teacher %s tells nothing of %s of the %s recordings: what others say counts.",
+                    "Teacher %s has no soft labels of %s of the %s recordings: those of other "
+                    "teachers count.",
                     kept.name,
                     f"{np.count_nonzero(~known):,}",
                     f"{len(known):,}",
                 )
-        return np.where(told, total / np.maximum(told, 1), right)
+        return np.where(count, total / np.maximum(count, 1), targets)
 
 
-def cache_teacher(
-    teacher: Teacher, split: Split, training: TrainingConfig
-) -> npt.NDArray[np.float32]:
-    """Ask what each recording is, as it is (`batcher.features_alone`): (clips, labels).
+def cache_teacher(teacher: Teacher, split: Split, training: TrainingConfig) -> Array:
+    """Ask a teacher about each recording as it is, once: (recordings, labels).
 
-    What slow teachers can afford: augmented anew, a clip is another one in every epoch.
+    Slow teachers can afford that; augmented clips are new ones in every epoch.
     """
-    n, size = len(split.clips), training.batch_size
-    right = _right(split, training)
-    said = np.empty_like(right)
+    n, size = len(split.source), training.batch_size
+    targets = _targets(split, training)
+    soft = np.empty_like(targets)
     begun = time.monotonic()
     for start in range(0, n, size):
-        # Teachers expect whole batches: the last is filled up with clips from the beginning.
+        # Teachers are compiled for whole batches: clips from the beginning fill up the last.
         batch = np.arange(start, start + size) % n
-        waveforms = audio.to_float32(split.waveforms[batch])
-        heard = tuple(batcher.features_alone(features, waveforms) for features in teacher.hears)
-        said[batch] = teacher(heard, right[batch])
+        waveforms = audio.to_float32(split.source.read(batch))
+        inputs = tuple(
+            batcher.clean_teacher_features(config, waveforms) for config in teacher.feature_configs
+        )
+        soft[batch] = teacher(inputs, targets[batch])
         if start == 0 and (minutes := (time.monotonic() - begun) * n / size / 60) > 1:
             logger.warning(
-                "What each of %s recordings is to the teachers: asked once, for some %.0f minutes.",
+                "Asking the teachers about each of %s recordings once takes about %.0f minutes.",
                 f"{n:,}",
                 minutes,
             )
-    return said
+    return soft
 
 
-def _right(split: Split, training: TrainingConfig) -> npt.NDArray[np.float32]:
+def _targets(split: Split, training: TrainingConfig) -> Array:
     one_hot = np.eye(len(split.labels), dtype=np.float32)[split.targets]
     return batcher.smooth(one_hot, training.label_smoothing)
 
 
-def _teacher(
-    bundle: Bundle, recipe: Recipe
-) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """Return what says, to coefficients, the probabilities of a model as its training left it.
+def _load_network(bundle: Bundle, recipe: Recipe) -> Callable[[Array], Array]:
+    """Return a function from features to the probabilities of a model as its training left it.
 
-    What was taken from its logits afterwards, for equal priors, comes back: of its student's it is
-    taken once. The priors are the student's too where it has the same labels, and near them else.
+    A logit adjustment is undone: the student's own is applied once, after its training. Its
+    priors are those of the teacher's training where both have the same labels, and near them else.
     """
     network = networks.load(bundle)
     adjustment = np.array(bundle.training.logit_adjustment or 0.0, np.float32)
-    # What is compiled here, for batches of this shape, is only called beside the training.
+    # Compile here for batches of this shape; beside the training it is only called.
     frames = bundle.features.n_frames(round(recipe.data.clip_seconds * SAMPLE_RATE))
     shape = (recipe.training.batch_size, frames, bundle.features.channels)
     network.predict_on_batch(np.zeros(shape, dtype=np.float32))
 
-    def probabilities(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        logits = networks.clip_logits(np.asarray(network.predict_on_batch(coefficients)))
+    def probabilities(features: Array) -> Array:
+        logits = networks.clip_logits(np.asarray(network.predict_on_batch(features)))
         return np.asarray(softmax(logits + adjustment, axis=-1))
 
     return probabilities

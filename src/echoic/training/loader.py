@@ -1,14 +1,10 @@
-"""The feed: batches for an epoch after another, prepared beside the training.
-
-What a batch holds depends on the seed, the epoch and its number alone, so a run that was killed
-and resumed hears exactly what the run that was left alone hears, however many processes prepare.
-"""
+"""The data loader: batch after batch for every epoch, prepared beside the training."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -18,46 +14,60 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from echoic import data as datasets
 from echoic.config import FeatureConfig, Recipe
-from echoic.training.batcher import Batcher, Prepared
+from echoic.data import Examples, Split
+from echoic.training.batcher import Array, Batch, Batcher, Indices
 
-Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""Coefficients, (rows, clips * frames, n_mfcc); answers, (rows, clips, labels + words)."""
+InputsAndTargets = tuple[Array, Array]
+"""What Keras fits on: features, (rows, clips * frames, channels), and targets, (rows, clips,
+labels + words)."""
 
 
 class Teacher(Protocol):
-    """SoftLabels to clips, (clips, labels): to coefficients, once for each of ``hears``.
+    """A function from clips to soft labels, (clips, labels).
 
-    It is told the true answers, (clips, labels), for words that it has no name for.
+    It is called with the features of the clips, one array for each of ``feature_configs``, and
+    with their targets, (clips, labels), for words that it has no name for.
     """
 
     @property
-    def hears(self) -> tuple[FeatureConfig, ...]: ...
+    def feature_configs(self) -> tuple[FeatureConfig, ...]: ...
 
-    def __call__(
-        self, heard: tuple[npt.NDArray[np.float32], ...], answers: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]: ...
+    def __call__(self, inputs: tuple[Array, ...], targets: Array) -> Array: ...
 
 
 class DataLoader:
-    """Turns one side of a data set into batches of (coefficients, answers).
+    """Turns one split of a data set into batches of features and targets.
 
-    A row of a batch is ``training.clips_per_sequence`` clips played without a pause, so that a network learns
-    to hear a word after another as well as after nothing. The answers are one-hot but for
-    ``training.label_smoothing``, and mixed where the clips are (`augmentation.mixup`);
-    ``training.teacher_weight`` of those in labels is what a ``teacher`` says to the same clip
-    (`batches.teacher_features`), or the ``soft_targets`` of its recording, (clips, labels)
-    (``training.cache_teacher``). Of ``workers`` see `batches`, of ``folder`` `Batcher.beside`.
+    A row of a batch is ``training.clips_per_sequence`` clips without a pause, so that a network
+    learns to recognize a word after another as well as after nothing. Targets are one-hot but for
+    ``training.label_smoothing`` and mixup. ``training.teacher_weight`` of a target is what a
+    teacher says.
+
+    Parameters
+    ----------
+    split
+        The examples.
+    recipe
+        How they become batches.
+    teacher
+        Is asked about every augmented clip.
+    soft_labels
+        What a teacher says of each recording as it is, (recordings, labels):
+        ``training.cache_teacher``.
+    workers
+        Processes that prepare batches; 0: a thread of this process.
+    folder
+        Where the processes share the recordings; see `Batcher.worker_pool`.
     """
 
     def __init__(
         self,
-        split: datasets.Split,
+        split: Split,
         recipe: Recipe,
         *,
         teacher: Teacher | None = None,
-        soft_targets: npt.NDArray[np.float32] | None = None,
+        soft_labels: Array | None = None,
         workers: int = 0,
         folder: Path | None = None,
     ) -> None:
@@ -66,92 +76,131 @@ class DataLoader:
         self.teacher = teacher
         self.workers = workers
         self.folder = folder
-        self.maker = Batcher(
+        training = recipe.training
+        self.batcher = Batcher(
             split=split,
             features=recipe.features,
-            taught_by=self.teacher.hears if self.teacher else (),
+            teacher_configs=teacher.feature_configs if teacher else (),
             augmentation=recipe.augmentation,
-            epochs=recipe.training.epochs,
-            cooldown_strength=recipe.training.cooldown_strength,
-            clips_per_sequence=recipe.training.clips_per_sequence,
-            label_smoothing=recipe.training.label_smoothing,
+            epochs=training.epochs,
+            cooldown_strength=training.cooldown_strength,
+            clips_per_sequence=training.clips_per_sequence,
+            label_smoothing=training.label_smoothing,
             n_words=self.n_words,
-            seed=recipe.training.seed,
-            soft_targets=soft_targets,
-            teacher_weight=recipe.training.teacher_weight,
+            seed=training.seed,
+            soft_labels=soft_labels,
+            teacher_weight=training.teacher_weight,
         )
+        n_rows = len(self.draw(0))
+        self.batch_rows = min(training.batch_size // training.clips_per_sequence, n_rows)
+        self.steps_per_epoch = n_rows // self.batch_rows
 
-    def epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        """Draw an epoch's examples, cut into batches; what does not fill one is left over."""
-        size = self.recipe.training.batch_size
+    @property
+    def batch_size(self) -> int:
+        """Clips of a batch."""
+        return self.batch_rows * self.batcher.clips_per_sequence
+
+    @property
+    def n_words(self) -> int:
+        """Outputs for the word itself, after the labels: ``training.auxiliary_loss_weight``."""
+        return self.split.n_words if self.recipe.training.auxiliary_loss_weight else 0
+
+    def draw(self, epoch: int) -> Indices:
+        """Draw the examples of an epoch: indices by row, (rows, clips).
+
+        Clips that do not fill a row are left out; rows that do not fill a batch are not used.
+        """
         drawn = self.split.draw(
             np.random.default_rng([self.recipe.training.seed, epoch]),
             synthetic_unknown_fraction=self.recipe.data.synthetic_unknown_fraction,
         )
-        size = min(size, len(drawn))
-        size -= size % self.recipe.training.clips_per_sequence
-        return [drawn[i : i + size] for i in range(0, len(drawn) - size + 1, size)]
+        clips = self.recipe.training.clips_per_sequence
+        return drawn[: len(drawn) // clips * clips].reshape(-1, clips)
 
-    def batch(self, indices: npt.NDArray[np.int64], epoch: int, *key: int) -> Batch:
-        """Prepare one batch; epoch and key seed what is random."""
-        return self._teach(self.maker.batch(indices, epoch, *key))
+    def batch(self, epoch: int, number: int) -> InputsAndTargets:
+        """Prepare one batch of an epoch."""
+        return self.rows(epoch, number * self.batch_rows, (number + 1) * self.batch_rows)
 
-    def clean(self, examples: datasets.Examples) -> Batch:
-        """Features of fixed examples as they are, each alone, without augmentation."""
-        return self.maker.clean(examples)
+    def rows(self, epoch: int, start: int, stop: int) -> InputsAndTargets:
+        """Prepare any consecutive rows of an epoch.
+
+        A machine that prepares its own rows of each batch gets what one machine would have.
+        """
+        drawn = self.draw(epoch)
+
+        def block(number: int) -> Batch:
+            return self.batcher.block(self._block_indices(drawn, number), epoch, number)
+
+        parts = [block(number).rows(rows) for number, rows in self._blocks(start, stop)]
+        return self.teach(Batch.concatenate(parts))
+
+    def teach(self, batch: Batch) -> InputsAndTargets:
+        """Mix the teacher's soft labels into the targets of a batch."""
+        features, targets, inputs = batch
+        if self.teacher:
+            labels = targets[..., : len(self.split.labels)]
+            said = self.teacher(inputs, labels.reshape(-1, labels.shape[-1]))
+            labels += self.recipe.training.teacher_weight * (said.reshape(labels.shape) - labels)
+        return features, targets
+
+    def clean(self, examples: Examples) -> InputsAndTargets:
+        """Compute features and targets of fixed examples, each alone and without augmentation."""
+        return self.batcher.clean(examples)
 
     def statistics(self, *, batches: int = 16) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Mean and variance of each coefficient, (n_mfcc,), as training will hear them."""
-        frames = [
-            self.maker.batch(indices, 0, number).coefficients.reshape(
-                -1, self.recipe.features.channels
-            )
-            for number, indices in enumerate(self.epoch(0)[:batches])
+        """Return mean and variance of each channel, (channels,), over the first batches."""
+        drawn = self.draw(0)
+        stop = min(batches, self.steps_per_epoch) * self.batch_rows
+        blocks = [
+            self.batcher.block(self._block_indices(drawn, number), 0, number).rows(rows)
+            for number, rows in self._blocks(0, stop)
         ]
+        frames = [block.features.reshape(-1, block.features.shape[-1]) for block in blocks]
         stacked = np.concatenate(frames).astype(np.float64)
         return stacked.mean(axis=0), stacked.var(axis=0)
 
     def priors(self) -> npt.NDArray[np.float64]:
-        """Part of an epoch that each label has, (labels,)."""
-        targets = self.split.targets_of(np.concatenate(self.epoch(0)))
+        """Return the fraction of each label in an epoch, (labels,)."""
+        rows = self.draw(0)[: self.steps_per_epoch * self.batch_rows]
+        targets = self.split.targets_of(rows.ravel())
         return np.bincount(targets, minlength=len(self.split.labels)) / len(targets)
 
     @contextlib.contextmanager
-    def batches(self, *, first_epoch: int = 0) -> Iterator[Iterator[Batch]]:
-        """Batches for ever, prepared beside the training until the context ends.
+    def batches(self, *, first_epoch: int = 0) -> Iterator[Iterator[InputsAndTargets]]:
+        """Yield an endless iterator of batches, prepared by workers until the context ends.
 
-        ``workers`` processes prepare them, or, where that is 0, a thread of this one. A second
-        thread would hardly prepare more: the two would wait for the interpreter's lock, which is
-        handed over at every one of a batch's thousands of small steps.
+        A second thread would hardly prepare more than one: both would wait for the interpreter's
+        lock at each of a batch's thousands of small steps. So it takes processes.
 
         Raises
         ------
         ChildProcessError
-            At the end of the context: one of the processes ended before.
+            At the end of the context: a worker process ended before.
         """
         broken: list[BrokenProcessPool] = []
         with (
-            # Linear algebra's own threads would stand in the way of the training's.
+            # The threads of linear algebra would slow the training down.
             threadpool_limits(1, user_api="blas"),
-            self.maker.beside(self.workers, folder=self.folder) as (pool, make),
+            self.batcher.worker_pool(self.workers, folder=self.folder) as (pool, prepare),
             ThreadPoolExecutor(1) as asking,
         ):
 
-            def prepared() -> Iterator[Batch]:
-                waiting: deque[Future[Batch]] = deque()
+            def submit(*arguments: Any) -> Future[Batch]:
+                return pool.submit(prepare, *arguments)
+
+            def prepared() -> Iterator[InputsAndTargets]:
+                waiting: deque[Future[InputsAndTargets]] = deque()
                 try:
-                    for epoch in range(first_epoch, 2**31):
-                        for number, indices in enumerate(self.epoch(epoch)):
-                            made = pool.submit(make, indices, epoch, number)
-                            waiting.append(asking.submit(self._taught, made))
-                            if len(waiting) > max(8, 2 * self.workers):
-                                yield waiting.popleft().result()
+                    for parts in self._submitted(submit, first_epoch):
+                        waiting.append(asking.submit(self._assemble, parts))
+                        if len(waiting) > max(8, 2 * self.workers):
+                            yield waiting.popleft().result()
                 except BrokenProcessPool as error:
                     broken.append(error)
                     raise
 
-            # Whoever draws from here may still wait, in a thread of a training framework, when
-            # the context ends; then what it waits for is cancelled.
+            # A thread of a training framework may still wait for a batch when the context ends;
+            # what it waits for is cancelled.
             try:
                 yield prepared()
             except Exception:
@@ -162,22 +211,37 @@ class DataLoader:
                 asking.shutdown(cancel_futures=True)
         if broken:
             raise ChildProcessError(
-                "A process that prepares batches ended, perhaps for lack of memory. All whole "
-                "epochs are saved: go on with --resume, and fewer --workers."
+                "Expected the processes that prepare batches to last, but one ended, perhaps for "
+                "lack of memory. All whole epochs are saved: go on with --resume, and fewer "
+                "--workers."
             ) from broken[0]
 
-    def _taught(self, made: Future[Prepared]) -> Batch:
-        return self._teach(made.result())
+    def _submitted(
+        self, submit: Callable[..., Future[Batch]], first_epoch: int
+    ) -> Iterator[list[tuple[Future[Batch], slice]]]:
+        """Submit each block once; yield for each batch its blocks, with its rows of each."""
+        for epoch in range(first_epoch, 2**31):
+            drawn = self.draw(epoch)
+            futures: dict[int, Future[Batch]] = {}
+            for start in range(0, self.steps_per_epoch * self.batch_rows, self.batch_rows):
+                blocks = self._blocks(start, start + self.batch_rows)
+                futures = {
+                    n: futures.get(n) or submit(self._block_indices(drawn, n), epoch, n)
+                    for n, _ in blocks
+                }
+                yield [(futures[n], rows) for n, rows in blocks]
 
-    def _teach(self, prepared: Prepared) -> Batch:
-        coefficients, answers, heard = prepared
-        if self.teacher:
-            labels = answers[..., : len(self.split.labels)]
-            said = self.teacher(heard, labels.reshape(-1, labels.shape[-1])).reshape(labels.shape)
-            labels += self.recipe.training.teacher_weight * (said - labels)
-        return coefficients, answers
+    def _assemble(self, parts: list[tuple[Future[Batch], slice]]) -> InputsAndTargets:
+        return self.teach(Batch.concatenate([future.result().rows(rows) for future, rows in parts]))
 
-    @property
-    def n_words(self) -> int:
-        """Outputs that name the word itself, beside the labels; see ``training.auxiliary_loss_weight``."""
-        return self.split.n_words if self.recipe.training.auxiliary_loss_weight else 0
+    def _blocks(self, start: int, stop: int) -> list[tuple[int, slice]]:
+        """Return the blocks that hold the rows from start to stop, with these rows in each."""
+        size = self.batcher.block_rows
+        return [
+            (n, slice(max(start - n * size, 0), min(stop - n * size, size)))
+            for n in range(start // size, -(-stop // size))
+        ]
+
+    def _block_indices(self, drawn: Indices, number: int) -> Indices:
+        size = self.batcher.block_rows
+        return drawn[number * size : (number + 1) * size].ravel()

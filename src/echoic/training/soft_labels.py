@@ -1,7 +1,7 @@
-"""SoftLabels that are kept: what a model said to each recording of a data set.
+"""Soft labels in a file: what a model says of each recording of a data set.
 
-By them a model teaches that is too large to be kept itself, or too slow to be asked again: each
-recording is heard as it is, which is what ``training.cache_teacher`` learns from.
+With such a file a model teaches that is too large to keep, or too slow to ask again
+(``training.cache_teacher``). Each recording was scored as it is, without augmentation.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ from echoic.data import Split
 SUFFIX = ".npz"
 
 _STEPS = 65_535
-"""Probabilities are kept as so many parts of 1, in 16 bits."""
+"""Probabilities are stored as multiples of 1 / 65,535, in 16 bits."""
 
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """What a model said of recordings, by their names.
+    """Probabilities by a model for recordings, by their names.
 
-    Recordings of another edition of the data that have such a name are taken for the same.
+    A recording of another edition of the data with the same name counts as the same.
 
     Attributes
     ----------
     name
-        The model's.
+        The model's name.
     labels
-        Its labels.
+        The model's labels.
     pretrained_sources
-        From what it knew more than its data told: names of `card.PRETRAINED`.
+        Pretrained networks that the model learned from: names of `card.PRETRAINED`.
     recordings
         ``word/file``, (recordings,), ascending.
-    said
-        Probabilities, (recordings, labels), float32.
+    probabilities
+        (recordings, labels), float32.
     """
 
     name: str
     labels: tuple[str, ...]
     pretrained_sources: tuple[str, ...]
     recordings: npt.NDArray[np.str_]
-    said: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
 
     @classmethod
-    def of(
+    def from_split(
         cls,
         split: Split,
-        said: npt.NDArray[np.float32],
+        probabilities: npt.NDArray[np.float32],
         *,
         name: str,
         pretrained_sources: tuple[str, ...] = (),
     ) -> SoftLabels:
-        """Take what was said of each clip of a split, (clips, labels)."""
-        recordings, first = np.unique([clip.name for clip in split.clips], return_index=True)
-        return cls(name, split.labels, pretrained_sources, recordings, said[first])
+        """Keep the probabilities for each recording of a split, (recordings, labels)."""
+        recordings, first = np.unique(split.source.names, return_index=True)
+        return cls(name, split.labels, pretrained_sources, recordings, probabilities[first])
 
     @classmethod
     def load(cls, file: Path) -> SoftLabels:
@@ -69,7 +69,7 @@ class SoftLabels:
         FileNotFoundError
             There is no such file.
         ValueError
-            It holds no answers.
+            The file holds no soft labels.
         """
         try:
             with np.load(file) as kept:
@@ -78,10 +78,13 @@ class SoftLabels:
                     tuple(kept["labels"].tolist()),
                     tuple(kept["pretrained_sources"].tolist()),
                     np.char.decode(kept["recordings"], "utf-8"),
-                    kept["said"].astype(np.float32) / _STEPS,
+                    kept["probabilities"].astype(np.float32) / _STEPS,
                 )
         except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"Expected {file} to hold answers to recordings: {error}") from error
+            raise ValueError(
+                f"Expected {file} to hold soft labels, received another file ({error}). Write one "
+                "with 'echoic soft-labels'."
+            ) from error
 
     def save(self, file: Path) -> None:
         """Write a file of numpy's."""
@@ -90,15 +93,15 @@ class SoftLabels:
             labels=np.array(self.labels),
             pretrained_sources=np.array(self.pretrained_sources, dtype=np.str_),
             recordings=np.char.encode(self.recordings, "utf-8"),
-            said=np.round(self.said * _STEPS).astype(np.uint16),
+            probabilities=np.round(self.probabilities * _STEPS).astype(np.uint16),
         )
 
-    def about(self, split: Split) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Say what the clips of a split are, (clips, labels), and of which it is known, (clips,).
+    def of_split(self, split: Split) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Return the probabilities for a split, (recordings, labels), and which are known.
 
-        Of the others, nothing: zeros.
+        Those of unknown recordings are zeros.
         """
-        names = np.array([clip.name for clip in split.clips])
+        names = np.array(split.source.names)
         places = np.searchsorted(self.recordings, names).clip(max=len(self.recordings) - 1)
         known = self.recordings[places] == names
-        return np.where(known[:, None], self.said[places], np.float32(0)), known
+        return np.where(known[:, None], self.probabilities[places], np.float32(0)), known
