@@ -2,9 +2,11 @@
 
 import importlib.metadata
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,6 +113,17 @@ def test_a_missing_package(sample, monkeypatch):
     checks = found(sample, seconds=None)
     assert (checks["for listening"].state, checks["for training"].state) == ("broken", "note")
     assert checks["for listening"].advice == "pip install soxr"
+    assert checks["for training"].advice == "pip install 'echoic[train]'"
+
+
+def test_looks_for_what_the_package_declares(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    def names(requirements):
+        return [re.match(r"[\w-]+", line)[0] for line in requirements]
+
+    assert names(project["dependencies"]) == list(doctor.LISTENING)
+    assert names(project["optional-dependencies"]["train"]) == list(doctor.TRAINING)
 
 
 def test_a_model_that_does_not_answer_as_it_did(sample, tmp_path):

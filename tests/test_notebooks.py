@@ -1,5 +1,6 @@
 """Notebooks: each runs from top to bottom, and what is saved in it is fit to be read."""
 
+import importlib.util
 import json
 
 import pytest
@@ -11,6 +12,13 @@ NOTEBOOKS = (
     "04_long_memories",
     "05_live_and_on_the_edge",
 )
+SHORT = {
+    "01_what_is_memory": {"READER_STEPS": 5, "RECALL_STEPS": 5, "DISTANCE": 3, "BAG_EPOCHS": 1},
+    "02_from_sound_to_mfcc": {"WORD": "go", "SPEAKER": 1},
+    "03_train_a_recognizer": {"EPOCHS": 2, "COOLDOWN_EPOCHS": 0},
+    "04_long_memories": {"STEPS": 5, "TRACE_EVERY": 40},
+    "05_live_and_on_the_edge": {"FILM_EVERY": 20, "CALLS": 5},
+}
 each = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
@@ -41,23 +49,31 @@ def text(cell):
     return "".join(cell["source"])
 
 
+def runner(root):
+    """The module ``notebooks/run.py``."""
+    spec = importlib.util.spec_from_file_location("run", root / "notebooks" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_all_are_here(root):
     assert sorted(p.stem for p in (root / "notebooks").glob("*.ipynb")) == list(NOTEBOOKS)
 
 
 @each
 def test_runs_from_top_to_bottom(root, name):
-    import nbformat
-    from nbclient import NotebookClient
-
-    folder = root / "notebooks"
-    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
-    client = NotebookClient(
-        notebook, timeout=500, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    )
-    client.execute()  # raises what a cell raises
+    """With small sizes; `make notebooks` runs all in full."""
+    notebook = runner(root).execute(root / "notebooks" / f"{name}.ipynb", SHORT[name])
     # The same pictures; how many mistakes there are to listen to may differ a little.
     assert pictures(outputs(notebook)) == pictures(outputs(read(root, name)))
+    assert [cell.source for cell in notebook.cells] == [text(c) for c in read(root, name)["cells"]]
+
+
+def test_a_parameter_that_a_notebook_lacks_is_refused(root):
+    path = root / "notebooks" / f"{NOTEBOOKS[0]}.ipynb"
+    with pytest.raises(ValueError, match="READER_STEPS, .*, BAG_EPOCHS, received EPOCHS"):
+        runner(root).execute(path, {"EPOCHS": 1})
 
 
 @each

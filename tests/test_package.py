@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,29 +21,140 @@ ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.parent.name for path in (ROOT / "models").glob("*/echoic.json"))
 
 
+LIGHT_MB = 200
+"""Size (MB) that an installation without extras stays under."""
+
+ABSENT = ("tensorflow", "keras", "librosa", "scipy", "scikit-learn", "matplotlib", "jinja2")
+"""Distributions that listening does without."""
+
+
 @pytest.fixture(scope="module")
-def wheel(root, tmp_path_factory):
-    """The wheel's content, unpacked: what an installation has, without the checkout."""
+def built(root, tmp_path_factory):
+    """The wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
     done = subprocess.run([*command, str(root)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = folder.glob("echoic-*.whl")
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+    return path
 
 
-def test_the_version_is_the_same_everywhere(root):
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == echoic.__version__
-    assert f"## {echoic.__version__}" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def wheel(built):
+    """The wheel's content, unpacked: what an installation has, without the checkout."""
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(built.parent / "site")
+    return built.parent / "site"
 
 
-def test_each_dependency_says_why_it_is_there(root):
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """Where ``pip install echoic``, without extras, puts programs in a clean environment."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    pip = [str(programs / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    probe = [*pip, "download", "--no-deps", "--dest", str(folder), "lazy_loader"]
+    if subprocess.run(probe, capture_output=True, check=False, env=clean()).returncode:
+        pytest.skip("pip reaches no package index")
+    done = subprocess.run(
+        [*pip, "install", str(built)], capture_output=True, text=True, check=False, env=clean()
+    )
+    assert done.returncode == 0, done.stderr
+    return programs
+
+
+def clean():
+    """The environment without this checkout in it."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def test_the_version_is_the_same_everywhere(root, built):
+    assert built.name.startswith(f"echoic-{echoic.__version__}-")
+    assert f"## [{echoic.__version__}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", ["dependencies", "train"])
+def test_each_dependency_says_why_it_is_there(root, block):
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    block = text.split("\ndependencies = [")[1].split("\n]")[0]
-    assert all("#" in line for line in block.strip().splitlines())
+    lines = text.split(f"\n{block} = [")[1].split("\n]")[0]
+    assert all("#" in line for line in lines.strip().splitlines())
+
+
+class TestInstalled:
+    """Without extras, in an empty folder."""
+
+    @pytest.fixture
+    def run(self, installed, tmp_path):
+        def run(*arguments):
+            return subprocess.run(
+                [str(installed / arguments[0]), *map(str, arguments[1:])],
+                cwd=tmp_path,
+                env=clean(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+
+        return run
+
+    @pytest.mark.parametrize(
+        "verb", [["predict"], ["listen", "--wav"], ["assistant", "--wav"]], ids=lambda v: v[0]
+    )
+    def test_words_are_heard(self, run, sample, verb):
+        done = run("echoic", *verb, sample / "stream.wav", "--json")
+        assert done.returncode == 0, done.stderr
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {"yes", "left", "go", "stop"} <= {row.get("label") for row in rows}
+
+    def test_doctor_misses_nothing_but_what_training_needs(self, run):
+        done = run("echoic", "doctor", "--no-level", "--json")
+        checks = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+        assert checks["for listening"]["state"] == checks["model"]["state"] == "ok"
+        assert checks["for training"]["state"] == "note"
+        assert checks["for training"]["advice"] == "pip install 'echoic[train]'"
+        broken = {name for name, check in checks.items() if check["state"] == "broken"}
+        assert broken <= {"PortAudio", "microphone"}
+        assert done.returncode == bool(broken)
+
+    def test_python_listens(self, run, sample):
+        code = (
+            "import echoic, sys\n"
+            "recognizer = echoic.Recognizer('gru-12')\n"
+            "print(*[word.label for word in recognizer.predict(sys.argv[1])])\n"
+            "print(*[word.label for word in echoic.listen(source=sys.argv[1])])\n"
+            "print(len(recognizer.stream().process([0.0] * 1280)))\n"
+        )
+        done = run("python", "-c", code, sample / "stream.wav")
+        assert done.returncode == 0, done.stderr
+        predicted, heard, steps = done.stdout.splitlines()
+        assert heard.split() == [x for x in predicted.split() if x != "_unknown_"]
+        assert steps == "2"
+
+    def test_train_says_what_to_install(self, run):
+        done = run("echoic", "train", "gru")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.endswith("Install the extra: pip install 'echoic[train]'\n")
+        done = run("python", "-c", "import echoic; echoic.train")
+        assert "ImportError: Expected the package" in done.stderr
+        assert done.stderr.endswith("Install the extra: pip install 'echoic[train]'\n")
+
+    def test_it_is_small_and_holds_nothing_of_the_second_storey(self, run):
+        code = (
+            "import importlib.metadata as metadata, json, pathlib, sysconfig\n"
+            "site = pathlib.Path(sysconfig.get_path('purelib'))\n"
+            "sizes = {path.name: sum(f.stat().st_size for f in [path, *path.rglob('*')])\n"
+            "         for path in site.iterdir()}\n"
+            "print(json.dumps([[d.name for d in metadata.distributions()], sizes]))"
+        )
+        names, sizes = json.loads(run("python", "-c", code).stdout)
+        assert "echoic" in names
+        assert not {name.lower() for name in names} & set(ABSENT)
+        venvs_own = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-")
+        size = sum(n for name, n in sizes.items() if not name.startswith(venvs_own))
+        assert size < LIGHT_MB * 1e6
 
 
 def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
@@ -53,8 +163,12 @@ def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
     assert (
         recipes | {"py.typed", "assistant/default.toml", "pretrained/gru-12/clip.tflite"} <= files
     )
-    assert {f.split("/")[1] for f in files if f.startswith("pretrained/")} == {"gru-12"}
+    assert {f.split("/")[1] for f in files if f.startswith("pretrained/")} == {"LICENSE", "gru-12"}
+    assert {"pretrained/LICENSE", "pretrained/gru-12/golden.json", "__init__.pyi"} <= files
     assert not [f for f in files if ".training" in f]
+    (info,) = wheel.glob("echoic-*.dist-info")
+    licenses = {p.relative_to(info / "licenses").as_posix() for p in info.glob("licenses/**/*")}
+    assert {"LICENSE", "models/LICENSE"} <= licenses
 
 
 def test_the_wheel_alone_recognizes(wheel, sample, tmp_path):

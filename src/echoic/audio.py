@@ -1,7 +1,7 @@
-"""Waveforms: reading them from files, checking them, changing their rate and length.
+"""Waveforms: read from files, checked, resampled, cut to length.
 
 Everywhere in echoic a waveform is a float32 array of shape (samples,) in [-1, 1], mono, at
-16,000 Hz. This module is where any other sound becomes one, or is refused with a reason.
+16,000 Hz. This module makes any other sound one, or refuses it with a reason.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LOUDEST = 10.0
 """Peak of a float waveform that is surely in another scale, not just too loud."""
 
 QUALITY = "HQ"
-"""soxr's quality of every resampling: flat to 7 kHz, where the models hear fricatives, and aliases
-under -100 dB. The quicker "LQ" takes 13 dB from 7 kHz."""
+"""soxr's quality of every resampling: flat to 7 kHz, where fricatives are, with aliases under
+-100 dB. The quicker "LQ" takes 13 dB from 7 kHz."""
 
 Waveform = npt.NDArray[np.float32]
 

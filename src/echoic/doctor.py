@@ -1,4 +1,4 @@
-"""What does listening need, is it there, and what to do if it is not?"""
+"""Checks of what listening needs, each with advice."""
 
 from __future__ import annotations
 
@@ -18,11 +18,19 @@ from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import StreamingRecognizer
 from echoic.timeouts import call_with_timeout
 
-LISTENING = ("numpy", "ai-edge-litert", "sounddevice", "soundfile", "soxr", "typer", "rich")
-"""Distributions without which there is no listening."""
+LISTENING = (
+    *("numpy", "soundfile", "sounddevice", "soxr", "ai-edge-litert"),
+    *("typer", "rich", "pydantic", "lazy_loader"),
+)
+"""Distributions that listening needs."""
 
-TRAINING = ("tensorflow", "keras", "librosa")
-"""Distributions without which there is no training."""
+TRAINING = (
+    *("tensorflow", "keras", "librosa", "scipy", "scikit-learn", "matplotlib", "jinja2"),
+    *("litert-quantizer", "flatbuffers", "threadpoolctl", "tensorboard"),
+)
+"""Distributions of the extra ``train``."""
+
+TRAIN_EXTRA = "'echoic[train]'"
 
 QUIET, CLIPPED = -70.0, -0.1
 """Peaks (dBFS) under and over which a microphone is set wrong."""
@@ -60,7 +68,7 @@ def run_checks(
     seconds: float | None = 2.0,
     backend: Any = None,
 ) -> Iterator[Check]:
-    """Look at everything that listening needs, one after another.
+    """Check everything that listening needs, one after another.
 
     Parameters
     ----------
@@ -76,9 +84,9 @@ def run_checks(
         A module like ``sounddevice``, which is the default.
     """
     yield from (_versions("listening", LISTENING), _versions("training", TRAINING))
-    heard = _guarded("PortAudio", lambda: _portaudio(backend))
-    yield heard
-    if heard.state != "broken":
+    portaudio = _guarded("PortAudio", lambda: _portaudio(backend))
+    yield portaudio
+    if portaudio.state != "broken":
         found = _guarded("microphone", lambda: _microphone(device, backend))
         yield found
         if found.state != "broken" and seconds is not None:
@@ -99,8 +107,8 @@ def _versions(purpose: str, names: tuple[str, ...]) -> Check:
         return Check(
             f"for {purpose}",
             "broken" if purpose == "listening" else "note",
-            f"missing: {', '.join(missing)}; there is {message}",
-            f"pip install {' '.join(missing)}",
+            f"missing: {', '.join(missing)}; found: {message}",
+            f"pip install {' '.join(missing) if purpose == 'listening' else TRAIN_EXTRA}",
         )
     return Check(f"for {purpose}", "ok", message)
 
@@ -150,8 +158,8 @@ def _model(model: str | Path | None) -> Check:
     stream.process(sound)
     load = time.perf_counter() - began
     message = (
-        f"{bundle.name} in {bundle.path}: stream.tflite answers as when it was written; "
-        f"hearing takes {load:.1%} of the time"
+        f"{bundle.name} in {bundle.path}: stream.tflite matches its fingerprint; "
+        f"processing takes {load:.1%} of real time"
     )
     if load > 0.5:
         advice = "the machine is busy, or too slow for this model: try a smaller one"
@@ -177,7 +185,7 @@ def _data(folder: Path) -> Check:
 
 
 def _guarded(name: str, check: Callable[[], Check], *, extra: float = 0.0) -> Check:
-    """Make a check of whatever goes wrong, also of a call that does not come back."""
+    """Turn an error, or a call that does not return, into a check."""
     try:
         seconds = OPEN_SECONDS + extra
         return call_with_timeout(check, seconds=seconds, what=f"The check of the {name}")

@@ -443,7 +443,7 @@ class TestMuted:
         assert source.status.state == "live"
         assert [e.message for e in events[1:]] == [
             "Headset seems to be muted (digital silence); see its switch and its permissions.",
-            "Headset is heard again.",
+            "Headset gives sound again.",
         ]
         assert source.status.dropped == 0
 

@@ -30,6 +30,8 @@ from email.message import Message
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
+from echoic.files import atomic
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -366,21 +368,20 @@ def _verify(path: Path, sha256: str, report: Progress) -> None:
 
 def _extract(path: Path, folder: Path, report: Progress) -> None:
     """Extract the archive `path` as `folder`, whole or not at all."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a killed run
-    partial.mkdir()
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
+        with (
+            atomic(folder) as partial,
+            path.open("rb") as file,
+            tarfile.open(fileobj=file, mode="r:gz") as tar,
+        ):
+            partial.mkdir()
             for member in tar:
                 _extract_member(tar, member, partial)
                 report("extract", file.tell(), path.stat().st_size)
-        partial.replace(folder)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise _BadArchive(
             f"Expected {path} to be a whole tar.gz file, received: {error}"
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:

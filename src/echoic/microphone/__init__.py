@@ -1,4 +1,4 @@
-"""Sound as it comes: a microphone and a file are the same iterator of blocks.
+"""Sound in blocks: a microphone and a file are the same iterator.
 
 with Microphone() as source:  # or FileSource("stream.wav")
     for block in source:
@@ -91,7 +91,7 @@ class Microphone(Source):
     """A microphone, block by block, until `close`.
 
     The device is opened at 16,000 Hz or, where it refuses, at its own rate, and resampled. Of a
-    device with two channels the mean is heard, of one with more the first.
+    device with two channels the mean is taken, of one with more the first.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Microphone(Source):
         self._clock = clock
         self._closed = False
         self._session: Session | None = None
-        self._heard: Session | None = None
+        self._current: Session | None = None
         self._device: Device | None = None
         self._failures = 0
         self._retry_at: float | None = None
@@ -195,7 +195,7 @@ class Microphone(Source):
 
     @property
     def status(self) -> Status:
-        session = self._heard or self._session
+        session = self._current or self._session
         return Status(
             "closed" if self._closed else self._state,
             self._device.name if self._device else self.name,
@@ -259,7 +259,7 @@ class Microphone(Source):
         """Make samples of what the device gave, and find out what is missing before them."""
         duration = len(chunk.samples) / session.rate
         since, self._arrived = chunk.arrived - self._arrived, chunk.arrived
-        if session is not self._heard:
+        if session is not self._current:
             self._meet(session, chunk, chunk.arrived - duration)
         elif chunk.frame != self._frame:
             self._skip(session, chunk.frame)
@@ -269,7 +269,7 @@ class Microphone(Source):
         if chunk.samples.any():
             self._zeros = 0.0
             if self._state == "muted":
-                self._enter("live", f"{self._called} is heard again.")
+                self._enter("live", f"{self._called} gives sound again.")
         else:
             self._zeros += duration
             if self._zeros > MUTED_SECONDS and self._state == "live":
@@ -282,7 +282,7 @@ class Microphone(Source):
         """Begin the stream, or continue it with a device that was opened again."""
         before, self._device = self._device, session.device
         at = f"at {session.rate:,} Hz"
-        if self._heard is None:
+        if self._current is None:
             self._origin = began - chunk.frame / session.rate
             self._splice(session, 0, 0)
             self._gap = False
@@ -295,7 +295,7 @@ class Microphone(Source):
             message = f"{self._called} is back after {max(silent, 0):.1f} s, {at}."
             if not same and before:
                 message = f"Listening to {self._called} {at}; {before.name} is gone."
-        first, self._heard = self._heard is None, session
+        first, self._current = self._current is None, session
         self._failures = 0
         self._enter("live", message)
         if first and chunk.frame:
@@ -307,12 +307,12 @@ class Microphone(Source):
         before = self._position
         self._splice(session, frame, self._at(session, frame))
         missing = (self._position - before) / SAMPLE_RATE
-        self._tell("dropped", f"The listener is too slow: {missing:.1f} s were dropped.")
+        self._emit("dropped", f"The listener is too slow: {missing:.1f} s were dropped.")
 
     def _settle(self, session: Session, chunk: Chunk, since: float, duration: float) -> None:
         """Find out what was lost while the sound system hung, or when it says that it lost some.
 
-        Nothing tells how much it was. After the burst in which a system hands over what it could
+        Its length is not reported. After the burst in which a system hands over what it could
         keep, the stream is as late as what it could not keep is long.
         """
         end = self._at(session, chunk.frame + len(chunk.samples)) / SAMPLE_RATE
@@ -325,7 +325,7 @@ class Microphone(Source):
             if late > LOST_SECONDS:
                 start = self._at(session, chunk.frame) + round(late * SAMPLE_RATE)
                 self._splice(session, chunk.frame, start)
-                self._tell("dropped", f"The sound system lost {late:.1f} s.")
+                self._emit("dropped", f"The sound system lost {late:.1f} s.")
         if chunk.overflow:
             self._overflows += 1
         if chunk.overflow or since > FROZEN_SECONDS:
@@ -360,9 +360,9 @@ class Microphone(Source):
 
     def _enter(self, state: Literal["live", "muted", "lost", "frozen"], message: str) -> None:
         self._state = state
-        self._tell(state, message)
+        self._emit(state, message)
 
-    def _tell(self, kind: Kind, message: str) -> None:
+    def _emit(self, kind: Kind, message: str) -> None:
         self._on_event(Event(self._position / SAMPLE_RATE, kind, message))
 
 
@@ -392,13 +392,13 @@ def read_level(
             )
 
     with Microphone(device, on_event=refuse, backend=backend) as source:
-        heard: list[Waveform] = []
+        blocks: list[Waveform] = []
         for block in source:
-            heard.append(block.samples)
+            blocks.append(block.samples)
             if source.status.samples >= seconds * SAMPLE_RATE:
                 break
         status = source.status
-    samples = np.concatenate(heard)
+    samples = np.concatenate(blocks)
     rms = math.sqrt(float(np.mean(np.square(samples, dtype=np.float64))))
     return Level(dbfs(float(np.abs(samples).max())), dbfs(rms)), status
 

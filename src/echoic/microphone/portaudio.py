@@ -1,4 +1,4 @@
-"""PortAudio: which microphones there are, and one opened, on a thread that may be left behind."""
+"""PortAudio: the list of microphones, and one opened on a thread that can be left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class MicrophoneError(RuntimeError):
-    """A microphone that cannot be heard; the message says why and what to do."""
+    """A microphone that gives no sound; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Session:
         self._clock = clock
         self._refresh = refresh
         self._frame = 0
-        self._patience = CLOSE_SECONDS
+        self._close_seconds = CLOSE_SECONDS
         self._stop = threading.Event()
         _sessions.add(self)
         threading.Thread(target=self._run, name="echoic microphone", daemon=True).start()
@@ -227,8 +227,8 @@ class Session:
     def close(self) -> bool:
         """Ask for the end and wait for it, once; whether it has come."""
         self.stop()
-        patience, self._patience = self._patience, 0.0
-        return wait(self.closed, patience)
+        seconds, self._close_seconds = self._close_seconds, 0.0
+        return wait(self.closed, seconds)
 
     def _run(self) -> None:
         stream = None
@@ -278,7 +278,7 @@ class Session:
                     device=device.index,
                     channels=channels,
                     dtype="float32",
-                    callback=self._hear,
+                    callback=self._on_chunk,
                     finished_callback=self.over.set,
                 )
             except self._backend.PortAudioError as error:
@@ -290,7 +290,7 @@ class Session:
                 return stream
         raise MicrophoneError(f"{device.name} cannot be opened: {refusal}") from refusal
 
-    def _hear(self, samples: npt.NDArray[np.float32], frames: int, _: Any, flags: Any) -> None:
+    def _on_chunk(self, samples: npt.NDArray[np.float32], frames: int, _: Any, flags: Any) -> None:
         # In PortAudio's thread: a late return loses samples, an exception would be printed.
         try:
             if self.queue.qsize() >= self._limit:

@@ -39,9 +39,9 @@ class Block:
     samples
         float32 of shape (samples,), mono, 16,000 Hz.
     time
-        When the first sample was heard, in seconds since the stream began.
+        Time of the first sample, in seconds since the stream began.
     gap
-        Sound is missing before this block: a recognizer must forget what it heard.
+        Sound is missing before this block: a recognizer must be reset.
     """
 
     samples: Waveform
@@ -101,7 +101,7 @@ class Status:
     dropped
         Samples that are missing, at 16,000 Hz, for whatever reason.
     overflows
-        How often the sound system said that it lost samples, or a slow listener made the queue
+        How often the sound system reported lost samples, or a slow listener made the queue
         drop them.
     backlog
         How long ago the last block could have been given (s).
@@ -220,7 +220,7 @@ class FileSource(Source):
     block_seconds
         Duration of a block (s); the last may be shorter.
     realtime
-        Give each block when a microphone would: when its last sample has been heard.
+        Give each block when a microphone would: when its last sample is over.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from echoic.files import atomic
 from echoic.networks import frontend, layers, pretrained  # noqa: F401 (they register layers)
 from echoic.runtime.bundle import Bundle
 
@@ -38,13 +39,13 @@ def save(model: Any, path: Path) -> None:
     """Save a network without its optimizer, which would make the file three times as large."""
     bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
-    whole = path.with_name(f".whole-{path.name}")
-    bare.save(whole)
-    # Keras stores its parts uncompressed; compression saves a seventh.
-    with (
-        zipfile.ZipFile(whole) as parts,
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed,
-    ):
-        for name in parts.namelist():
-            packed.writestr(name, parts.read(name))
-    whole.unlink()
+    with atomic(path) as partial:
+        whole = partial.with_name(f"whole-{path.name}")
+        bare.save(whole)
+        # Keras stores its parts uncompressed; compression saves a seventh.
+        with (
+            zipfile.ZipFile(whole) as parts,
+            zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed,
+        ):
+            for name in parts.namelist():
+                packed.writestr(name, parts.read(name))

@@ -1,4 +1,4 @@
-"""When was a word said? Posteriors in, one step after another; detections out.
+"""The decoder: posteriors in, step by step; detections out.
 
 A pure state machine, as in keyword spotting since Chen, Parada and Heigold, "Small-footprint
 keyword spotting using deep neural networks", ICASSP 2014: posteriors are averaged over a short

@@ -1,4 +1,4 @@
-"""The recognizer: sound in, words out. It runs what ships and imports no training framework.
+"""The recognizer: sound in, words out. It runs the TFLite files and needs no TensorFlow.
 
 recognizer = Recognizer("gru-12")
 for prediction in recognizer.predict("command.wav"):
@@ -35,7 +35,7 @@ SHORT_CLIPS = 1.25
 """Length (clips) up to which a recording is taken for one word."""
 
 WINDOW_HOP = 0.25
-"""Distance (s) of the windows in which a recording longer than a clip is heard."""
+"""Distance (s) between the windows of a recording that is longer than a clip."""
 
 SETTLE_STEPS = 25
 """Steps of silence before a unit's influence is measured."""
@@ -49,7 +49,7 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was said in one stretch of sound.
+    """The label of one stretch of a recording.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What a stream's last step was heard as.
+    """Probabilities after one step of a stream.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Block(Protocol):
 
     @property
     def time(self) -> float:
-        """When the first sample was heard (s)."""
+        """Time of the first sample (s)."""
 
     @property
     def gap(self) -> bool:
@@ -153,7 +153,7 @@ class Recognizer:
 
     @property
     def clip_samples(self) -> int:
-        """Samples of a clip: what the model hears at once."""
+        """Samples of a clip, the model's input."""
         return int(self._clip.inputs["waveform"].shape[-1])
 
     @property
@@ -163,7 +163,7 @@ class Recognizer:
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second that the model hears (Hz)."""
+        """The model's sample rate (Hz)."""
         return self.bundle.features.sample_rate
 
     def predict(
@@ -176,9 +176,9 @@ class Recognizer:
     ) -> list[Prediction]:
         """Name the words in a recording.
 
-        A recording of up to a clip and a quarter (1.25 s) is taken for one word. A longer one is
-        heard in windows of a clip, a quarter of a second apart, and a word is what two neighbouring
-        windows hear alike; see `merge`.
+        A recording of up to a clip and a quarter (1.25 s) gets one label. A longer one is
+        classified in windows of a clip, a quarter of a second apart; neighbouring windows of the
+        same label become one word, see `merge`.
 
         Parameters
         ----------
@@ -187,15 +187,15 @@ class Recognizer:
         sample_rate
             Samples a second (Hz) of the samples; None means 16,000. A file states its own.
         windows
-            Return what each window was heard as, instead of words.
+            Return the label of each window instead of words.
         top
             How many labels each prediction lists.
 
         Returns
         -------
         list of Prediction
-            Of a short recording one, whatever it is. Of a longer one those of its words, in their
-            order and without ``_silence_``; maybe none. With ``windows`` one for each window.
+            One for a short recording. For a longer one its words in order, without
+            ``_silence_``; the list may be empty. With ``windows`` one for each window.
 
         Raises
         ------
@@ -253,16 +253,16 @@ class Recognizer:
 
     def probabilities(self, waveforms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities of clips, (clips, samples) to (clips, labels), one clip at a time."""
-        return np.stack([self._hear(waveform) for waveform in waveforms])
+        return np.stack([self._classify(waveform) for waveform in waveforms])
 
     def _windows(self, waveform: audio.Waveform) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Yield the first sample and the probabilities of each window; the last ends the sound."""
         last = max(len(waveform) - self.clip_samples, 0)
         hop = round(WINDOW_HOP * self.sample_rate)
         for start in [*range(0, last, hop), last]:
-            yield start, self._hear(waveform[start : start + self.clip_samples])
+            yield start, self._classify(waveform[start : start + self.clip_samples])
 
-    def _hear(self, waveform: audio.Waveform) -> npt.NDArray[np.float32]:
+    def _classify(self, waveform: audio.Waveform) -> npt.NDArray[np.float32]:
         clip = audio.fix_length(waveform, self.clip_samples)
         return self._clip(waveform=clip[None])["probabilities"][0]
 
@@ -280,8 +280,8 @@ class Recognizer:
 class StreamingRecognizer:
     """A model that listens to a stream, a block at a time; make one with `Recognizer.stream`.
 
-    How the stream is cut into blocks makes no difference to what is heard, and a stream of another
-    rate gives what a file of that rate does. It may be used from any thread, from one at a time.
+    The posteriors do not depend on how the stream is cut into blocks, and a stream of another rate
+    has those of a file of that rate. Any thread may use it, one at a time.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ class StreamingRecognizer:
     labels : tuple of str
         In the order of the probabilities.
     sample_rate, model_rate : int
-        Samples a second (Hz) of what is given, and of what the model hears.
+        Sample rate (Hz) of the blocks, and of the model.
     delay : float
         Longest time (s) that a sample waits in the resampler; 0 at the model's rate.
     """
@@ -325,14 +325,14 @@ class StreamingRecognizer:
         return self._step.shape[0] / self.model_rate
 
     def process(self, samples: npt.ArrayLike | Block) -> list[Posterior]:
-        """Hear the next block.
+        """Process the next block.
 
         Parameters
         ----------
         samples
-            Any number of them, shape (samples,), float32 in [-1, 1] or int16; or a block of a
-            microphone or file, which has 16,000 Hz. Before a block with a ``gap`` what was heard
-            is forgotten, and the clock goes on at the block's time.
+            Shape (samples,), any number, float32 in [-1, 1] or int16; or a `microphone.Block`,
+            which has 16,000 Hz. A block with a ``gap`` resets the stream and sets its clock to the
+            block's time.
 
         Returns
         -------
@@ -342,7 +342,8 @@ class StreamingRecognizer:
         Raises
         ------
         AudioError
-            Not sound: see `audio.as_waveform`. The block is not heard at all, the stream goes on.
+            The samples are no waveform, see `audio.as_waveform`. The block is skipped and the
+            stream continues.
         ValueError
             A block, and the stream has not 16,000 Hz.
         """
@@ -362,13 +363,13 @@ class StreamingRecognizer:
         return self._take(self._resampler.process(waveform))
 
     def flush(self) -> list[Posterior]:
-        """End the stream: hear what the resampler holds back.
+        """End the stream: process what the resampler holds back.
 
         Returns
         -------
         list of Posterior
-            None where the sound has the model's rate. A last incomplete step is not heard. Call
-            `reset` before another stream.
+            Empty at the model's rate. A last incomplete step has no posterior. Call `reset`
+            before another stream.
         """
         return self._take(self._resampler.flush())
 
@@ -378,7 +379,7 @@ class StreamingRecognizer:
         n_steps = len(self._waiting) // size
         steps = self._waiting[: n_steps * size].reshape(n_steps, size)
         self._waiting = self._waiting[n_steps * size :]
-        return [self._hear(step) for step in steps]
+        return [self._advance(step) for step in steps]
 
     def influence(self) -> npt.NDArray[np.float32] | None:
         """Measure how much each unit of the state speaks for each label.
@@ -404,25 +405,25 @@ class StreamingRecognizer:
         rest = tensor.dequantize(settled[name])
         differences = []
         for unit in range(rest.shape[-1]):
-            heard = []
+            outputs = []
             for change in (EPSILON, -EPSILON):
                 moved = rest.copy()
                 moved[0, unit] += change
                 step.states = {**settled, name: tensor.quantize(moved)}
-                heard.append(np.log(np.maximum(step(silence), TINY)))
-            differences.append(heard[0] - heard[1])
+                outputs.append(np.log(np.maximum(step(silence), TINY)))
+            differences.append(outputs[0] - outputs[1])
         effects = np.array(differences, np.float32)
         return effects - effects.mean(axis=1, keepdims=True)
 
     def reset(self) -> None:
-        """Forget what was heard and begin a new stream, at time 0."""
+        """Reset the states and begin a new stream at time 0."""
         self._step.reset()
         self._resampler.reset()
         self._steps = 0
         self._start = 0.0
         self._waiting = np.zeros(0, np.float32)
 
-    def _hear(self, step: npt.NDArray[np.float32]) -> Posterior:
+    def _advance(self, step: npt.NDArray[np.float32]) -> Posterior:
         self._steps += 1
         probabilities = self._step(step)
         state = None
@@ -457,11 +458,11 @@ def _hidden(states: Iterable[str]) -> str | None:
 
 
 def merge(predictions: Sequence[Prediction], *, at_least: int = 2) -> list[Prediction]:
-    """Join neighbouring windows of one label: what was said, once.
+    """Join neighbouring windows of the same label into one prediction.
 
-    A word of up to three quarters of a second lies whole in two windows or more. What a single
-    window hears alone is mostly a part of a word that the window's edge has cut, so a run of fewer
-    than ``at_least`` windows is left out.
+    A word of up to three quarters of a second lies whole in two windows or more. A label that only
+    one window has is mostly a part of a word cut by the window's edge, so runs of fewer than
+    ``at_least`` windows are left out.
 
     Returns
     -------
