@@ -463,6 +463,14 @@ class TestExplanation:
         for line, gate in zip(gates.lines, layer.gates.values(), strict=False):
             np.testing.assert_allclose(line.get_ydata(), gate.mean(axis=1))
 
+    @pytest.mark.parametrize("kind", ["gru", "lstm"])
+    def test_the_legend_of_the_gates_is_beside_their_title(self, kind):
+        figure = explanation(kind)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        (gates,) = (axes for axes in figure.axes if axes.get_legend())
+        title = gates._left_title.get_window_extent(renderer)
+        assert gates.get_legend().get_window_extent(renderer).x0 > title.x1
+
     def test_a_network_that_answers_once_shows_bars_and_says_why(self):
         figure = explanation(once=True, bumps=[(2, 0)], notes=(NOTE,))
         assert len(figure.axes[2].patches) == len(WORDS_12)
