@@ -177,9 +177,7 @@ def show_memory(result: Memory) -> None:
 
     console = make_console()
     config = result.config
-    console.print(
-        "Each person says a name. Game 1: repeat all names in order. Game 2: say the marked name."
-    )
+    console.print("Each person says a name. Game 1: repeat all in order. Game 2: recall one name.")
     table = Table(box=None, pad_edge=True, header_style="dim")
     table.add_column("network")
     for column in ("weights", f"{config.people} in order", "reach", "gradient"):

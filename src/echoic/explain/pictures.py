@@ -179,7 +179,7 @@ def explained(
     influence = attribution.occlusion(trace, at=at)
     decision = trace.decision(at)
     since = "" if trace.notes else f", decided after {decision.since:.2f} s"
-    title = f"{name}: {bundle.name} hears {decision.label!r}{since}"
+    title = f"{name}: {bundle.name} predicts {decision.label!r}{since}"
     return explanation(trace, influence, title=title)
 
 
