@@ -1,8 +1,8 @@
-"""Which way to int8 loses what? The ways there are, compared once on one running stream.
+"""What each way of quantization loses, on one running stream.
 
     python benchmarks/quantization.py [MODEL] [--data data/speech_commands_v0.02] [--clips 300]
 
-Clips of the validation side are played one after another, never reset; other clips of it give the
+Clips of the validation split follow each other without a reset; other clips of it give the
 ranges. *agrees* is how often the best label of a step is that of the float32 graph, *accuracy* is
 at the last step of each clip. Front ends stay in float32; the cores get librosa's features.
 """
@@ -48,10 +48,10 @@ def main() -> None:
     data = bundle.recipe.data
     examples = datasets.load(arguments.data, data, "validation").examples()
     order = np.random.default_rng(1).permutation(len(examples))
-    heard, others = np.split(order[: 2 * arguments.clips], 2)
-    stream = examples.waveforms[heard].reshape(-1)
+    played, others = np.split(order[: 2 * arguments.clips], 2)
+    stream = examples.waveforms[played].reshape(-1)
     calibration = features.compute(examples.waveforms[others].reshape(-1), config)
-    targets = examples.targets[heard]
+    targets = examples.targets[played]
 
     step, core = graphs.step(model, config), graphs.core(model)
     steps = list(quantize._running(core, [calibration]))
@@ -85,7 +85,7 @@ def main() -> None:
         "core, litert-quantizer, int8": lambda: quantizer(8),
         "core, litert-quantizer, int16 activations": lambda: quantizer(16),
     }
-    print(f"{bundle.name}, {len(heard)} clips of {arguments.data} as one stream")
+    print(f"{bundle.name}, {len(played)} clips of {arguments.data} as one stream")
     print(f"{'':44}{'kB':>6}{'accuracy':>10}{'agrees':>9}{'us a step':>11}")
     reference = None
     for name, make in ways.items():
@@ -97,7 +97,7 @@ def main() -> None:
             _, median, _ = verify.latency(graph, config)
         if reference is None:
             reference = received
-        ends = received[len(received) // len(heard) - 1 :: len(received) // len(heard)]
+        ends = received[len(received) // len(played) - 1 :: len(received) // len(played)]
         print(
             f"{name:44}{size / 1e3:6,.0f}{(ends.argmax(1) == targets).mean():10.2%}"
             f"{(received.argmax(1) == reference.argmax(1)).mean():9.2%}{1e6 * median:11.0f}"

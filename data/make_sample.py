@@ -2,10 +2,10 @@
 
     python data/make_sample.py [--dest data/sample]
 
-Every clip is made by a free speech synthesizer of Debian (flite, espeak-ng, festival); no
-recording of a person goes in. The layout is that of Google Speech Commands, so whatever reads the
-real set reads this one. All randomness comes from one seed and the names of voice and word: on
-one kind of machine, the same Debian release, numpy and soxr write the same bytes every time.
+Every clip is spoken by a free speech synthesizer of Debian (flite, espeak-ng, festival); the set
+holds no recording of a person. The layout is that of Google Speech Commands. All randomness comes
+from one seed and the names of voice and word: on one kind of machine, the same Debian release,
+numpy and soxr write the same bytes every time.
 
 A clip is made in four steps: synthesize a word, cut it out of its silence (`trim`), place it at a
 random time in a clip of up to a second, and add the room tone of the speaker (`record`).

@@ -1,13 +1,13 @@
-"""Make a data set of many words by many synthesizers, for training to hear beside people.
+"""Make a data set of many words by many speech synthesizers, as extra training data.
 
     python data/make_voices.py [--dest data/voices]
-    echoic train gru --data data/speech_commands_v0.02 --extra data/voices
+    echoic train gru --data data/speech_commands_v0.02 --extra-data data/voices
 
-Speech Commands has few words that are no command; a recognizer that knows thirty words takes the
-next one for one of them. These are 343 more, and the commands as well, or a network would learn
-that a synthesizer never means a command. The voices are the training voices of the sample set
-(`make_sample.py`), each in several sizes; the words that `recipes/gru.toml` keeps unseen are not
-among these words, and no other word sounds like a command or like one of them.
+Speech Commands has few words that are no command, and a network trained on thirty words takes the
+next one for one of them. This set has 343 more. It has the commands as well, or a network would
+learn that a synthesizer never says one. The voices are the training voices of the sample set
+(`make_sample.py`), each with several vocal tracts. The words that `recipes/gru.toml` keeps unseen
+are not in the set, and no other word sounds like them or like a command.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ work yard yellow yesterday young zebra
 """
 VOICES_PER_WORD, VOICES_PER_COMMAND = 16, 60
 SIZES = (0.94, 1.0, 1.08)
-"""Vocal tracts, as factors of every frequency."""
+"""Factors of every frequency, one for each vocal tract."""
 
 
 def voices() -> list[Voice]:
-    """The training voices of the sample set, each in `SIZES`."""
+    """Return the training voices of the sample set, each in `SIZES`."""
     return [
         dataclasses.replace(voice, tract=round(voice.tract * size, 3))
         for voice in VOICES
@@ -62,7 +62,7 @@ def voices() -> list[Voice]:
 
 
 def plan() -> dict[Voice, list[str]]:
-    """Which voice says which words."""
+    """Return the words of each voice."""
     everyone = voices()
     words: dict[Voice, list[str]] = {voice: [] for voice in everyone}
     for word in [*COMMANDS, *WORDS.split()]:
@@ -73,13 +73,13 @@ def plan() -> dict[Voice, list[str]]:
 
 
 def speak(task: tuple[Voice, list[str]], *, dest: Path) -> int:
-    """Write one voice's words; returns how many."""
+    """Write the words of one voice; return how many."""
     voice, words = task
     written = 0
     for word, waveform in zip(words, make_sample.say(voice, words), strict=True):
         try:
             clip = make_sample.record(voice, word, make_sample.trim(waveform))
-        except ValueError:  # too long for a clip of a second
+        except ValueError:  # longer than a clip
             continue
         make_sample.write(dest / word / f"{voice.speaker}_nohash_0.wav", clip)
         written += 1
@@ -87,7 +87,7 @@ def speak(task: tuple[Voice, list[str]], *, dest: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Many words by many synthesizers.")
+    parser = argparse.ArgumentParser(description="Make a data set by speech synthesizers.")
     parser.add_argument("--dest", type=Path, default=Path(__file__).resolve().parent / "voices")
     dest = parser.parse_args().dest
     make_sample.check_programs()

@@ -14,6 +14,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))  # what tests share lies beside them
+pytest.register_assert_rewrite("picture_checks")
 
 from virtual_microphone import VirtualMicrophone, why_not
 

@@ -1,5 +1,6 @@
 """The verbs: what they print, where, and how they end."""
 
+import ast
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from os import environ
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,6 +162,33 @@ def test_the_program_fails_with_1_and_one_line_too():
     done = echoic("compare", "gru-12", "nothing")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"echoic: No model 'nothing'.*\n", done.stderr)
+
+
+def test_an_interrupt_ends_with_130(monkeypatch, sample):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("echoic.runtime.recognizer.Recognizer.load", interrupted)
+    done = invoke("predict", sample / "stream.wav")
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_error_that_is_a_defect_shows_where_it_is(monkeypatch, sample):
+    def defective(*_):
+        raise KeyError("x")
+
+    monkeypatch.setattr("echoic.runtime.recognizer.Recognizer.load", defective)
+    with pytest.raises(KeyError):
+        invoke("predict", sample / "stream.wav")
+
+
+def test_what_is_below_the_command_line_logs_and_does_not_print():
+    """`print` is for the command line, for the lines of live outputs and for ``listen.py``."""
+    package = Path(cli.__file__).parents[1]
+    may = {package / "live" / "outputs.py", package / "export" / "listen.py"}
+    for path in set(package.rglob("*.py")) - set((package / "cli").rglob("*.py")) - may:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Name) and node.id == "print"), path
 
 
 def test_debugging_shows_where_it_failed():

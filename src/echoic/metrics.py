@@ -1,16 +1,15 @@
-"""Figures of merit of a recognizer, one a function.
+"""Figures of merit that scikit-learn and SciPy lack or give in another form, one a function.
 
-Labels are integers from 0, in the vocabulary's order. Rates are fractions from 0 to 1. A
-confusion matrix has a row for each true and a column for each predicted label. Nothing here
-knows about audio, models or files.
+Accuracy, recall, precision, the confusion matrix and the area under the ROC curve are those of
+`sklearn.metrics`. Labels are integers from 0, in the vocabulary's order; rates are fractions from
+0 to 1. The module knows nothing of audio, models or files; SciPy is imported inside functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
-from statistics import NormalDist
+from math import ceil, inf
 
 import numpy as np
 import numpy.typing as npt
@@ -18,47 +17,17 @@ import numpy.typing as npt
 __all__ = [
     "McNemar",
     "ReliabilityBin",
-    "accuracy",
-    "auroc",
+    "best_temperature",
     "cluster_bootstrap_interval",
-    "confusion_matrix",
     "expected_calibration_error",
     "false_accept_rate",
     "mcnemar",
+    "negative_log_likelihood",
     "poisson_interval",
-    "precision",
-    "recall",
     "reliability_bins",
     "wilson_interval",
     "worst_confusions",
 ]
-
-
-def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
-    """Fraction of the clips whose predicted label is the true one.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of int, shape (n,)
-        True and predicted label of each clip, from 0.
-
-    Returns
-    -------
-    float
-        From 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If the two differ in length, are empty, or are not one-dimensional arrays of labels.
-
-    Examples
-    --------
-    >>> accuracy([0, 1, 2, 2], [0, 1, 1, 2])
-    0.75
-    """
-    true, predicted = _labels(y_true, y_pred)
-    return float(np.mean(true == predicted))
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -108,13 +77,12 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
             "Pass the number of clips that were right, not their fraction."
         )
     _check_confidence(confidence)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    from scipy.stats import binomtest
+
+    lower, upper = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    # Rounding may carry an end past 0, 1 or the proportion itself by an ulp.
     p = successes / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    # In exact arithmetic p lies inside and the ends stay within 0 and 1; rounding may
-    # carry them past by an ulp where p is 0 or 1.
-    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+    return max(0.0, min(p, float(lower))), min(1.0, max(p, float(upper)))
 
 
 def poisson_interval(count: int, exposure: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -318,23 +286,23 @@ def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
                 f"`{name}` must be an array of truth values. Received: dtype={right.dtype}. "
                 "Compare predicted with true labels."
             )
-    from scipy.stats import binom
+    from scipy.stats import binomtest
 
     only = int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
-    p = min(1.0, 2 * float(binom.cdf(min(only), sum(only), 0.5)))
+    p = float(binomtest(min(only), sum(only)).pvalue) if any(only) else 1.0
     return McNemar(p, *only)
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """SoftLabels of about the same confidence; see `reliability_bins`.
+    """Predictions of about the same confidence; see `reliability_bins`.
 
     Attributes
     ----------
     lower, upper
         Range of the confidence, 0 to 1.
     n
-        SoftLabels in it, at least 1.
+        Predictions in it, at least 1.
     confidence
         Their mean confidence, 0 to 1.
     accuracy
@@ -351,12 +319,12 @@ class ReliabilityBin:
 def reliability_bins(
     confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = 15
 ) -> list[ReliabilityBin]:
-    """Sort answers into bins of equal width by confidence: how often was each kind right?
+    """Sort predictions into bins of equal width by confidence: how often was each bin right?
 
     Parameters
     ----------
     confidence : array-like of float, shape (n,)
-        Probability of each answer, 0 to 1.
+        Probability of each predicted label, 0 to 1.
     right : array-like of bool, shape (n,)
         Whether it was right.
     bins : int
@@ -365,7 +333,7 @@ def reliability_bins(
     Returns
     -------
     list of ReliabilityBin
-        Those that hold an answer, ascending.
+        Those that hold a prediction, ascending.
 
     Raises
     ------
@@ -389,7 +357,7 @@ def reliability_bins(
         raise ValueError(
             "`confidence` and `right` must have the same shape (n,), with n at least 1, and `right`"
             f" hold truth values. Received: confidence.shape={sure.shape}, right.shape="
-            f"{true.shape}, right.dtype={true.dtype}. Pass both for each answer."
+            f"{true.shape}, right.dtype={true.dtype}. Pass both for each prediction."
         )
     if not ((sure >= 0) & (sure <= 1)).all():
         raise ValueError(
@@ -417,8 +385,8 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance of confidence from accuracy: is "90 %" right nine times in ten?
 
-    Over the bins of `reliability_bins`, each with the weight of its answers. It is biased upwards:
-    with few answers a bin even a perfect recognizer has some.
+    The mean over the bins of `reliability_bins`, each with the weight of its predictions. It is
+    biased upwards: with few predictions a bin, even a calibrated recognizer has an error.
 
     Parameters
     ----------
@@ -449,42 +417,81 @@ def expected_calibration_error(
     return sum(b.n * abs(b.confidence - b.accuracy) for b in found) / total
 
 
-def auroc(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
-    """Probability that a score of a positive is above one of a negative; ties count half.
+def negative_log_likelihood(logits: npt.ArrayLike, targets: npt.ArrayLike) -> float:
+    """Mean negative log-likelihood of the true labels (cross-entropy, nats).
 
-    The area under the receiver operating characteristic: 1 for scores that part the two, 0.5 for
-    scores that say nothing. It depends on no threshold and not on how many there are of each.
+    `sklearn.metrics.log_loss` takes probabilities and clips them; this takes logits of any scale.
 
     Parameters
     ----------
-    positive, negative : array-like of float, shape (n,) and (m,)
-        Scores of what should be accepted and of what should not.
+    logits : array-like of float, shape (n, labels)
+        Need not be normalized; log-probabilities are logits too.
+    targets : array-like of int, shape (n,)
+        True label of each clip, from 0.
 
     Returns
     -------
     float
-        From 0 to 1.
+        At least 0.
 
     Raises
     ------
     ValueError
-        If one is empty, not one-dimensional or not a number.
-
-    References
-    ----------
-    J. A. Hanley and B. J. McNeil, "The meaning and use of the area under a receiver operating
-    characteristic (ROC) curve", Radiology 143 (1982), 29-36.
+        If the two do not fit each other, are empty, or a logit is not finite.
 
     Examples
     --------
-    >>> auroc([0.9, 0.8, 0.4], [0.5, 0.4])
-    0.75
+    >>> round(negative_log_likelihood(np.log([[0.5, 0.5], [0.25, 0.75]]), [0, 1]), 4)
+    0.4904
     """
-    accepted, rejected = _scores(positive, negative)
-    ordered = np.sort(rejected)
-    below = np.searchsorted(ordered, accepted, side="left").astype(np.int64)
-    level = np.searchsorted(ordered, accepted, side="right").astype(np.int64)
-    return float((below + level).sum() / (2 * len(accepted) * len(rejected)))
+    values, true = _logits(logits, targets)
+    return _negative_log_likelihood(values, true)
+
+
+def best_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike) -> float:
+    """Find the temperature that calibrates logits best: temperature scaling.
+
+    Logits divided by it have the least negative log-likelihood. It lies between exp(-3) and
+    exp(3); where every clip is right, the likelihood grows without end and the result is the
+    lower bound.
+
+    Parameters
+    ----------
+    logits : array-like of float, shape (n, labels)
+        Need not be normalized; log-probabilities are logits too.
+    targets : array-like of int, shape (n,)
+        True label of each clip, from 0.
+
+    Returns
+    -------
+    float
+        Above 1 for a recognizer that is too confident, below 1 for one that is not confident
+        enough.
+
+    Raises
+    ------
+    ValueError
+        If the two do not fit each other, are empty, or a logit is not finite.
+
+    References
+    ----------
+    C. Guo et al., "On calibration of modern neural networks", ICML 2017, section 4.2.
+
+    Examples
+    --------
+    >>> logits = 3 * np.log([[0.75, 0.25]] * 4)  # three times as sure as they should be
+    >>> round(best_temperature(logits, [0, 0, 0, 1]), 2)
+    3.0
+    """
+    from scipy.optimize import minimize_scalar
+
+    values, true = _logits(logits, targets)
+    found = minimize_scalar(
+        lambda log: _negative_log_likelihood(values / np.exp(log), true),
+        bounds=(-3, 3),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
 
 
 def false_accept_rate(
@@ -528,93 +535,6 @@ def false_accept_rate(
     return float(np.mean(rejected >= threshold)), threshold
 
 
-def confusion_matrix(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_labels: int
-) -> npt.NDArray[np.int64]:
-    """Count how often each label was taken for each other.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of int, shape (n,)
-        True and predicted label of each clip, from 0 to ``n_labels - 1``.
-    n_labels : int
-        Size of the vocabulary; a label may be absent from both arrays.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_labels, n_labels)
-        Entry ``[t, p]`` is the number of clips of label ``t`` that were predicted as ``p``.
-
-    Raises
-    ------
-    ValueError
-        If the two arrays differ in length, are empty, or hold anything but labels below
-        ``n_labels``.
-
-    Examples
-    --------
-    >>> confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], 3)
-    array([[1, 1, 0],
-           [0, 1, 0],
-           [0, 0, 1]])
-    """
-    true, predicted = _labels(y_true, y_pred)
-    highest = max(true.max(), predicted.max())
-    if highest >= n_labels:
-        raise ValueError(
-            f"Labels must be below n_labels={n_labels}. Received a label {highest}. "
-            "Check that the labels and the vocabulary belong together."
-        )
-    counts = np.bincount(true * n_labels + predicted, minlength=n_labels**2)
-    return counts.reshape(n_labels, n_labels).astype(np.int64, copy=False)
-
-
-def recall(confusion: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Fraction of each label's clips that were recognized: of what was said, how much was heard.
-
-    Parameters
-    ----------
-    confusion : array-like of int, shape (n_labels, n_labels)
-        Counts, rows true and columns predicted, as `confusion_matrix` gives them.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_labels,)
-        From 0 to 1; NaN for a label without a clip.
-
-    Raises
-    ------
-    ValueError
-        If `confusion` is not a square matrix of counts.
-    """
-    counts = _counts(confusion)
-    return _fraction(np.diagonal(counts), counts.sum(axis=1))
-
-
-def precision(confusion: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Fraction of each label's predictions that were right: of what was heard, how much was said.
-
-    It depends on how many clips of each label there are in the test, which recall does not.
-
-    Parameters
-    ----------
-    confusion : array-like of int, shape (n_labels, n_labels)
-        Counts, rows true and columns predicted, as `confusion_matrix` gives them.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_labels,)
-        From 0 to 1; NaN for a label that was never predicted.
-
-    Raises
-    ------
-    ValueError
-        If `confusion` is not a square matrix of counts.
-    """
-    counts = _counts(confusion)
-    return _fraction(np.diagonal(counts), counts.sum(axis=0))
-
-
 def worst_confusions(
     y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, top: int = 10
 ) -> list[tuple[int, int, int]]:
@@ -656,6 +576,41 @@ def worst_confusions(
     # `np.unique` sorts the pairs; a stable sort by count keeps that order among equals.
     order = np.argsort(-counts, kind="stable")[:top]
     return [(int(pairs[i, 0]), int(pairs[i, 1]), int(counts[i])) for i in order]
+
+
+def _negative_log_likelihood(
+    logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]
+) -> float:
+    from scipy.special import logsumexp
+
+    right = logits[np.arange(len(targets)), targets]
+    return float(np.mean(logsumexp(logits, axis=1) - right))
+
+
+def _logits(
+    logits: npt.ArrayLike, targets: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Check logits, (n, labels), and true labels, (n,)."""
+    values, true = np.asarray(logits, np.float64), np.asarray(targets)
+    if values.ndim != 2 or not values.size or true.shape != values.shape[:1]:
+        raise ValueError(
+            "`logits` must have a shape (n, labels) and `targets` (n,), with n at least 1. "
+            f"Received: logits.shape={values.shape}, targets.shape={true.shape}. "
+            "Pass a row of logits and one true label for each clip."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "`logits` must be finite. Received: "
+            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} are not. "
+            "Clip probabilities above 0 before taking their logarithm."
+        )
+    labels, _ = _labels(true, true)
+    if labels.max() >= values.shape[1]:
+        raise ValueError(
+            f"`targets` must be below the number of labels, {values.shape[1]}. "
+            f"Received a label {labels.max()}. Check that both are of one vocabulary."
+        )
+    return values, labels
 
 
 def _check_confidence(confidence: float) -> None:
@@ -705,27 +660,3 @@ def _labels(
                 "Leave out clips that have no label."
             )
     return true.astype(np.int64), predicted.astype(np.int64)
-
-
-def _counts(confusion: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Check a confusion matrix and give it as int64 of shape (n_labels, n_labels)."""
-    counts = np.asarray(confusion)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
-        raise ValueError(
-            "`confusion` must have a shape (n_labels, n_labels). "
-            f"Received: shape={counts.shape}. Pass what `confusion_matrix` gives."
-        )
-    if not np.issubdtype(counts.dtype, np.integer) or counts.min() < 0:
-        raise ValueError(
-            "`confusion` must hold counts, integers from 0. "
-            f"Received: dtype={counts.dtype}, lowest value {counts.min()}. "
-            "Pass it before normalizing it."
-        )
-    return counts.astype(np.int64)
-
-
-def _fraction(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Divide counts by counts, with NaN where there is nothing to divide by."""
-    fraction = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=fraction, where=whole > 0)
-    return fraction

@@ -15,7 +15,7 @@ from echoic.runtime.recognizer import Recognizer
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 
 
-def answers(targets, predicted, **more):
+def predictions(targets, predicted, **more):
     n = len(targets)
     examples = datasets.Examples(
         np.zeros((n, 16000), np.float32),
@@ -28,8 +28,8 @@ def answers(targets, predicted, **more):
     return Evaluation("hash-split", {"split": "test"}, examples, probabilities, **more)
 
 
-def test_the_report_of_known_answers():
-    report = answers([0, 0, 1, 2, 2, 3], [0, 2, 1, 2, 3, 3]).report()
+def test_the_report_of_known_predictions():
+    report = predictions([0, 0, 1, 2, 2, 3], [0, 2, 1, 2, 3, 3]).report()
     assert report["accuracy"] == pytest.approx(4 / 6, abs=1e-6)
     assert report["n"] == 6
     assert report["interval"] == pytest.approx(metrics.wilson_interval(4, 6), abs=1e-4)
@@ -42,17 +42,33 @@ def test_the_report_of_known_answers():
     assert json.loads(json.dumps(report)) == report
 
 
+def test_figures_tables_and_pictures_are_those_of_the_report():
+    result = predictions([0, 0, 1, 2, 2, 3], [0, 2, 1, 2, 3, 3], warnings=("Mind this.",))
+    report = result.report()
+    whole, spoken = result.figures["accuracy"], result.figures["accuracy_without_silence"]
+    assert whole.report() == {key: report[key] for key in ("accuracy", "n", "interval")}
+    assert spoken.report() == report["without_silence"]
+    classes = result.tables["classes"]
+    assert classes.columns == ("label", "n", "recall", "precision")
+    assert {
+        row[0]: dict(zip(classes.columns[1:], row[1:], strict=True)) for row in classes.rows
+    } == (report["classes"])
+    assert result.tables["confusions"].rows == (("_silence_", "yes", 1), ("yes", "no", 1))
+    assert result.pictures == tuple(reports.pictures(result, "tiny")) == ("confusion.png",)
+    assert result.warnings == tuple(report["warnings"])
+
+
 def test_a_label_without_clips_has_no_recall():
-    report = answers([2, 2], [2, 3]).report()
+    report = predictions([2, 2], [2, 3]).report()
     assert report["classes"]["no"] == {"n": 0, "recall": None, "precision": 0.0}
     assert report["classes"]["_unknown_"]["precision"] is None
 
 
 def test_mistakes_name_the_most_certain_files_first():
-    found = answers([2, 2, 2, 3], [3, 3, 2, 2]).mistakes()
+    found = predictions([2, 2, 2, 3], [3, 3, 2, 2]).mistakes()
     assert found[0] == {
         "true": "yes",
-        "answered": "no",
+        "predicted": "no",
         "count": 2,
         "files": ["yes/1.wav", "yes/0.wav"],
         "indices": [1, 0],

@@ -9,18 +9,18 @@ from echoic import data as datasets
 from echoic import evaluation, metrics
 from echoic.evaluation import Evaluation
 from echoic.runtime.bundle import Bundle
+from synthetic_bundle import make_bundle
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 
 
 def model(name, folder, labels=LABELS):
     (folder / name).mkdir(exist_ok=True)
-    content = {"name": name, "labels": list(labels), "training": {"parameters": 1000}}
-    return Bundle(folder / name, content)
+    return make_bundle(folder / name, name=name, labels=labels, parameters=1000)
 
 
-def answers(wrong, *, n=40, clips_of_a_speaker=2, name="yes/{speaker}_nohash_{take}.wav"):
-    """Make an evaluation in which the clips of ``wrong`` are not understood."""
+def predictions(wrong, *, n=40, clips_of_a_speaker=2, name="yes/{speaker}_nohash_{take}.wav"):
+    """Make an evaluation in which the clips of ``wrong`` are wrong."""
     targets = np.full(n, 2)
     predicted = np.where(np.isin(np.arange(n), list(wrong)), 3, 2)
     names = tuple(
@@ -36,11 +36,11 @@ def compare(folder, *results, names="abc"):
     return evaluation.compare(models, lambda _: next(asked))
 
 
-def test_figures_of_known_answers(tmp_path):
+def test_figures_of_known_predictions(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "clip.tflite").write_bytes(b"12345")
     # a is wrong on eight clips; b has seven of those right, and another one wrong.
-    report = compare(tmp_path, answers(range(8)), answers([7, 20])).report()
+    report = compare(tmp_path, predictions(range(8)), predictions([7, 20])).report()
     first, second = report["models"]
     assert (report["protocol"], report["n"], report["warnings"]) == ("archive-v0.02", 40, [])
     assert [first["model"], second["model"]] == ["a", "b"]
@@ -64,10 +64,20 @@ def test_figures_of_known_answers(tmp_path):
     assert json.loads(json.dumps(report))["models"][0] == first
 
 
+def test_it_is_a_result(tmp_path):
+    result = compare(tmp_path, predictions(range(8)), predictions([7, 20]))
+    assert {name: figure.value for name, figure in result.figures.items()} == {"a": 0.8, "b": 0.95}
+    table = result.tables["models"]
+    assert table.rows[0] == ("a", 0.8, 1000, None, None)
+    assert dict(zip(table.columns, table.rows[1], strict=True))["difference"] == 0.15
+    assert (result.protocol, result.details, result.warnings) == ("archive-v0.02", {}, ())
+    assert result.pictures == ()
+
+
 def test_speakers_are_drawn_and_not_clips(tmp_path):
     def width(clips_of_a_speaker):
         results = [
-            answers(wrong, clips_of_a_speaker=clips_of_a_speaker) for wrong in (range(8), ())
+            predictions(wrong, clips_of_a_speaker=clips_of_a_speaker) for wrong in (range(8), ())
         ]
         low, high = compare(tmp_path, *results).report()["models"][1]["difference"][
             "speaker_interval"
@@ -77,8 +87,10 @@ def test_speakers_are_drawn_and_not_clips(tmp_path):
     assert width(8) > 1.5 * width(1)
 
 
-def test_the_same_answers_are_no_difference(tmp_path):
-    rows = compare(tmp_path, answers([1]), answers([1]), answers([2])).report()["models"]
+def test_the_same_predictions_are_no_difference(tmp_path):
+    rows = compare(tmp_path, predictions([1]), predictions([1]), predictions([2])).report()[
+        "models"
+    ]
     same, other = rows[1]["difference"], rows[2]["difference"]
     assert (same["accuracy"], same["speaker_interval"], same["mcnemar_p"]) == (0, [0, 0], 1)
     assert (other["accuracy"], other["mcnemar_p"]) == (0, 1)
@@ -86,7 +98,7 @@ def test_the_same_answers_are_no_difference(tmp_path):
 
 
 def test_one_speaker_gives_no_interval(tmp_path):
-    results = [answers(wrong, clips_of_a_speaker=40) for wrong in ([1], [2, 3])]
+    results = [predictions(wrong, clips_of_a_speaker=40) for wrong in ([1], [2, 3])]
     difference = compare(tmp_path, *results).report()["models"][1]["difference"]
     assert difference["speaker_interval"] is None
     assert difference["accuracy"] == -0.025
@@ -95,30 +107,30 @@ def test_one_speaker_gives_no_interval(tmp_path):
 def test_models_of_one_name_go_by_their_folders(tmp_path):
     (tmp_path / "x").mkdir()
     models = [model("a", tmp_path), model("a", tmp_path / "x"), model("b", tmp_path)]
-    names = evaluation.compare(models, lambda _: answers([])).names
+    names = evaluation.compare(models, lambda _: predictions([])).names
     assert names == (models[0].path.as_posix(), models[1].path.as_posix(), "b")
 
 
 def test_one_model_is_too_few(tmp_path):
     with pytest.raises(ValueError, match="at least two models to compare, received 1"):
-        compare(tmp_path, answers([]))
+        compare(tmp_path, predictions([]))
 
 
-def test_other_labels_are_found_before_anything_is_asked(tmp_path):
+def test_other_labels_are_found_before_anything_runs(tmp_path):
     def never(_):
-        raise AssertionError("asked")
+        raise AssertionError("evaluated")
 
     models = [model("a", tmp_path), model("b", tmp_path, LABELS[::-1])]
-    with pytest.raises(ValueError, match=r"same labels.*received b, which answers no, yes"):
+    with pytest.raises(ValueError, match=r"same labels as a.*received b with no, yes"):
         evaluation.compare(models, never)
 
 
 @pytest.mark.parametrize(
-    "other", [answers([], n=38), answers([], name="no/{speaker}_nohash_{take}.wav")]
+    "other", [predictions([], n=38), predictions([], name="no/{speaker}_nohash_{take}.wav")]
 )
 def test_other_clips_are_an_error(tmp_path, other):
-    with pytest.raises(ValueError, match="about the same clips, received 40 clips for a and"):
-        compare(tmp_path, answers([]), other)
+    with pytest.raises(ValueError, match="on the same clips, received 40 clips for a and"):
+        compare(tmp_path, predictions([]), other)
 
 
 def test_a_split_is_drawn_once_by_the_recipe_of_the_first(tiny_model, tiny_copy, sample):

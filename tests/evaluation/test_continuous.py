@@ -76,6 +76,20 @@ def test_the_mean_is_over_the_orders(examples):
     assert low < 0.75 < high
 
 
+def test_figures_and_tables_are_those_of_the_report(examples):
+    predicted = np.tile(examples.targets, (3, 1))
+    predicted[0, :6] = 0
+    result = evaluation.ContinuousEvaluation(examples, predicted, ("Mind this.",))
+    report = result.report()
+    whole, spoken = result.figures["accuracy"], result.figures["accuracy_without_silence"]
+    assert whole.report() == {key: report[key] for key in ("accuracy", "n", "interval")}
+    assert spoken.report() == report["without_silence"]
+    rows = {label: row for label, *row in result.tables["classes"].rows}
+    assert rows == {label: [*row.values()] for label, row in report["classes"].items()}
+    assert result.pictures == tuple(reports.pictures(result, "tiny")) == ()
+    assert result.warnings == tuple(report["warnings"])
+
+
 @pytest.mark.parametrize(("step", "last"), [(0.04, 25), (0.3, 3), (1.0, 1)])
 def test_a_step_that_ends_in_the_next_clip_is_the_next_clip_s(model, examples, step, last):
     def posterior_fn(waveforms):
@@ -101,13 +115,13 @@ def test_the_small_file_is_asked_where_it_is_named(sample):
         drawn.waveforms[some], drawn.targets[some], drawn.names[some], drawn.labels
     )
     whole, small = (
-        evaluation.evaluate_continuous(model, examples, graph=graph)
-        for graph in ("stream", "stream_int8")
+        evaluation.evaluate_continuous(model, examples, file=file)
+        for file in ("stream", "stream_int8")
     )
-    assert (whole.report()["graph"], small.report()["graph"]) == ("stream", "stream_int8")
+    assert (whole.report()["file"], small.report()["file"]) == ("stream", "stream_int8")
     assert (whole.predicted == small.predicted).mean() > 0.8
     with pytest.raises(FileNotFoundError, match=r"gru-12 has no stream_int4\.tflite"):
-        evaluation.evaluate_continuous(model, examples, graph="stream_int4")
+        evaluation.evaluate_continuous(model, examples, file="stream_int4")
 
 
 def test_clips_shorter_than_a_step(model, examples):
@@ -126,16 +140,16 @@ def test_it_is_recorded_beside_the_figures_of_clips(tiny_copy, examples, posteri
     assert set(recorded.metrics) == {"hash-split validation", "archive-v0.02-endless"}
     card = (tiny_copy / "README.md").read_text(encoding="utf-8")
     assert "`archive-v0.02-endless` | 12 | **100.00%**" in card
-    assert "--test-set data/speech_commands_test_set_v0.02 --endless" in card
+    assert "--test-set data/speech_commands_test_set_v0.02 --continuous" in card
 
 
 def test_the_small_file_s_figures_stand_beside_the_others(tiny_copy, examples, posterior_fn):
     model = Bundle.load(tiny_copy)
-    for graph in ("stream_int8", "stream"):
+    for file in ("stream_int8", "stream"):
         result = evaluation.evaluate_continuous(
-            model, examples, graph=graph, posterior_fn=posterior_fn
+            model, examples, file=file, posterior_fn=posterior_fn
         )
-        if graph == "stream":
+        if file == "stream":
             result.predicted[:] = 0
         model = reports.record(model, result)
     figures = model.metrics
@@ -148,14 +162,14 @@ def test_the_small_file_s_figures_stand_beside_the_others(tiny_copy, examples, p
     assert figures["archive-v0.02-endless int8"]["protocol"] == "archive-v0.02-endless"
     assert figures["archive-v0.02-endless"]["accuracy"] == 0.25
     again = evaluation.evaluate_continuous(
-        model, examples, graph="stream_int8", posterior_fn=posterior_fn
+        model, examples, file="stream_int8", posterior_fn=posterior_fn
     )
     reports.record(model, again)
     card = (tiny_copy / "README.md").read_text(encoding="utf-8")
     assert "`archive-v0.02-endless int8` | 12 | **100.00%**" in card
     assert "`archive-v0.02-endless` | 12 | **25.00%**" in card
-    assert "heard by `stream_int8.tflite`" in card
+    assert "the same streams with `stream_int8.tflite`" in card
     command = f"echoic evaluate models/{model.name} --test-set data/speech_commands_test_set_v0.02"
-    assert f"{command} --endless\n" in card
-    assert f"{command} --endless --graph stream_int8\n" in card
-    assert "By label, on `archive-v0.02-endless`:" in card
+    assert f"{command} --continuous\n" in card
+    assert f"{command} --continuous --file stream_int8\n" in card
+    assert "### Per class\n\nOn `archive-v0.02-endless`:" in card

@@ -81,6 +81,23 @@ def test_a_false_accept_is_found_in_its_file(result):
     assert result.report()["warnings"] == []
 
 
+def test_figures_and_tables_are_those_of_the_report(result):
+    report = result.report()
+    miss_rate, accepts = (result.figures[name] for name in ("miss_rate", "false_accepts_per_hour"))
+    assert miss_rate.value == report["all"]["miss_rate"]
+    assert miss_rate.n == report["all"]["words"]
+    assert list(miss_rate.interval) == report["all"]["miss_rate_interval"]
+    assert accepts.value == report["negatives"]["false_accepts"]["per_hour"]
+    assert list(accepts.interval) == report["negatives"]["false_accepts"]["interval"]
+    streams, det = result.tables["streams"], result.tables["det"]
+    assert [row[:3] for row in streams.rows] == [
+        (name, row["words"], row["misses"])
+        for name, row in {**report["streams"], "all": report["all"]}.items()
+    ]
+    assert [row[0] for row in det.rows] == [row["enter"] for row in report["det"]]
+    assert result.pictures == tuple(reports.pictures(result, "tiny")) == ("det.png",)
+
+
 def test_the_curve_trades_misses_for_false_accepts(result):
     misses = [point.miss_rate for point in result.points]
     accepts = [point.false_accepts for point in result.points]
@@ -102,7 +119,7 @@ def test_the_same_call_gives_the_same_figures(model, tones, posterior_fn):
     assert first.truth != other.truth
     assert first.negatives is None
     assert "negatives" not in first.report()
-    assert "No recordings without words were heard" in first.report()["warnings"][0]
+    assert "recordings without words were not given" in first.report()["warnings"][0]
 
 
 def test_a_test_archive_has_its_own_noise(model, tone, tmp_path, posterior_fn):
@@ -137,7 +154,7 @@ def test_a_recording_without_a_word_has_false_accepts_alone(model, tone, tmp_pat
     assert result.report()["all"]["false_accepts"]["count"] == 1
     assert result.points == ()
     recorded = reports.record(model, result)
-    assert "False accepts in those streams: 1 in" in (recorded.path / "README.md").read_text(
+    assert "False accepts in these streams: 1 in" in (recorded.path / "README.md").read_text(
         encoding="utf-8"
     )
 
@@ -156,7 +173,7 @@ def test_the_card_says_what_was_measured(model, result):
     assert recorded.metrics["stream"]["all"]["words"] == 32
     card = (model.path / "README.md").read_text(encoding="utf-8")
     assert "| 20 dB | 16 | **0.0%** (0.0% – 19.4%) | 0 |" in card
-    assert "False accepts in recordings without any of its words: 1 in 0.03 h" in card
+    assert "False accepts in recordings without words of the vocabulary: 1 in 0.03 h" in card
     assert "fewer than" in card
     assert "![Detection error trade-off](det.png)" in card
     assert (model.path / "det.png").exists()
@@ -173,9 +190,9 @@ def test_a_stream_is_heard_without_resets_and_in_any_blocks(listener, tone):
 
 
 def test_what_cannot_be_heard(model, tones, tmp_path, posterior_fn):
-    with pytest.raises(ValueError, match="at least one ratio"):
+    with pytest.raises(ValueError, match="at least one SNR"):
         evaluation.evaluate_stream(model, tones, snrs=[], posterior_fn=posterior_fn)
-    with pytest.raises(FileNotFoundError, match="No recordings in"):
+    with pytest.raises(FileNotFoundError, match="Expected recordings in"):
         evaluation.evaluate_stream(
             model, tones, negatives=tmp_path, snrs=[0], posterior_fn=posterior_fn
         )

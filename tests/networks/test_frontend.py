@@ -106,12 +106,12 @@ class TestStream:
     def test_hop_by_hop_equals_the_clip(self, config):
         layer = MFCC(config)
         waveform = SIGNALS["chirp"][:3200].astype(np.float32)
-        past = np.zeros(config.padding, np.float32)
+        states = {name: np.zeros(shape, np.float32) for name, shape in layer.states.items()}
         steps = []
         for hop in waveform.reshape(-1, config.hop_length):
-            heard = np.concatenate([past, hop])
-            steps.append(ops.convert_to_numpy(layer.frames(heard[None]))[0])
-            past = heard[config.hop_length :]
+            frames, states = layer.step(hop[None], states)
+            assert {name: tuple(x.shape) for name, x in states.items()} == layer.states
+            steps.append(ops.convert_to_numpy(frames)[0])
         np.testing.assert_allclose(
             np.concatenate(steps), compute(waveform, config), rtol=0, atol=TOLERANCE
         )

@@ -52,14 +52,14 @@ def section(key="noise", **changes):
     figure = plots.sweep([0, 10], {"a": [(0.5, 0.4, 0.6)] * 2}, unchanged=(1, 1, 1), axis="dB")
     values = {
         "key": key,
-        "title": "In noise",
+        "title": "Noise",
         "text": "First `code`.\n\n    echoic evaluate x\n\nLast.",
         "data": {},
         "columns": ("kind", "accuracy"),
         "rows": (("a", "50.0%"), ("b", "–")),
         "figure": figure,
         "sounds": (sound(),),
-        "tiles": (Tile(value="1", name="linked", note="n"),),
+        "tiles": (Tile(value="1", name="linked", note="n", better="higher", level=0.9),),
     }
     return Section(**(values | changes))
 
@@ -69,6 +69,7 @@ def summary(**changes):
         "figure": "96.4%",
         "name": "of 10 clips",
         "interval": "90.0% – 99.0%",
+        "level": 0.964,
         "protocol": "Protocol `hash-split`.",
         "warnings": ("Mind this.",),
         "command": "echoic evaluate x",
@@ -173,7 +174,16 @@ def test_whatever_comes_from_outside_is_escaped(write):
         columns=(HOSTILE, HOSTILE),
         rows=((HOSTILE, HOSTILE),),
         sounds=(sound(HOSTILE),),
-        tiles=(Tile(value=HOSTILE, name=HOSTILE, note=HOSTILE),),
+        tiles=(
+            Tile(
+                value=HOSTILE,
+                name=HOSTILE,
+                note=HOSTILE,
+                better="lower",
+                level=0.5,
+                reference=(HOSTILE, 0.9),
+            ),
+        ),
         figure=plots.sweep([0], {"a": [(1, 1, 1)]}, unchanged=(1, 1, 1), axis="dB", title=HOSTILE),
     )
     text = write(
@@ -190,7 +200,7 @@ def test_whatever_comes_from_outside_is_escaped(write):
     assert page.all("script") == []
     assert [a["src"][:5] for a in page.all("img")] == ["data:"]
     assert not any(name.startswith("on") for _, a in page.tags for name in a)
-    assert "".join(page.text).count("<script>alert('1')</script>\"&amp;") >= 15
+    assert "".join(page.text).count("<script>alert('1')</script>\"&amp;") >= 16
     assert page.all("audio")[0]["aria-label"] == HOSTILE
 
 

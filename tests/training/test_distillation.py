@@ -142,7 +142,7 @@ def test_pretrained_sources_are_those_of_students_too(tiny_model):
     assert sources([], None) == []
     for name, told in (("embedding-12", True), ("lstm-12", True), ("attention-12", False)):
         card = (Bundle.load(name).path / "README.md").read_text("utf-8")
-        assert ("has learned from Google's speech embedding" in card) == told
+        assert ("it learned from Google's speech embedding" in card) == told
         assert ("is Apache-2.0" in card) == told
 
 

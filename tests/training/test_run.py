@@ -45,8 +45,8 @@ def test_a_run_with_extras_and_a_teacher_says_so_and_goes_on_with_the_same_only(
     assert record.counts["validation"] == plain.counts["validation"]
     assert record.files_sha256 != plain.files_sha256
     card = (model.path / "README.md").read_text(encoding="utf-8")
-    assert "Among the clips for training are those of voices" in card
-    assert f"taught by {tiny_model.name}" in card
+    assert "- Extra data: voices, part of the clips for training" in card
+    assert f"- Teachers: {tiny_model.name}." in card
     assert record.temperature != 1
     assert f"divided by {record.temperature:.2f}" in card
     assert plain.temperature is None

@@ -28,7 +28,7 @@ def test_a_run_begins_with_another_models_weights(tiny_recipe, tiny_model, sampl
     adjustment = model.training.logit_adjustment
     np.testing.assert_allclose(adjustment, logs - logs.mean(), rtol=1e-6)
     assert model.training.initial_weights == "tiny"
-    assert "began with the weights of tiny" in (model.path / "README.md").read_text("utf-8")
+    assert "- Initial weights: tiny." in (model.path / "README.md").read_text("utf-8")
     assert model.training.pretrained_sources == ()
     first, second = networks.load(Bundle.load(tiny_model)), networks.load(model)
     ours, theirs = (network.get_layer("normalization") for network in (first, second))

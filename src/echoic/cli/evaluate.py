@@ -30,7 +30,7 @@ from echoic.cli.rendering import (
 
 if TYPE_CHECKING:
     from echoic.data import SplitName
-    from echoic.reports.report import Result
+    from echoic.evaluation import Result
 
 
 class StreamingFile(StrEnum):
@@ -98,7 +98,7 @@ def evaluate(
         elif test_set and continuous:
             examples = load_folders(test_set, labels=bundle.labels)
             result = evaluation.evaluate_continuous(
-                bundle, examples, graph=(file or StreamingFile.stream).value, on_progress=progress
+                bundle, examples, file=(file or StreamingFile.stream).value, on_progress=progress
             )
         elif test_set:
             result = evaluation.evaluate_test_set(bundle, test_set, on_progress=progress)
@@ -108,11 +108,12 @@ def evaluate(
     sections: list[reports.Section] = []
     if report:
         if isinstance(result, evaluation.Evaluation):
-            sections += evaluation.analyze(bundle, result)
+            sections += reports.analysis_sections(evaluation.analyze(bundle, result))
             with progress_bar("clips in other conditions") as progress:
-                sections += evaluation.evaluate_robustness(
-                    bundle, result, noises=data, limit=max_clips, on_progress=progress
+                robustness = evaluation.evaluate_robustness(
+                    bundle, result, noises=data, max_clips=max_clips, on_progress=progress
                 )
+            sections += reports.robustness_sections(robustness) if robustness else []
         page = reports.write_report(bundle, result, report, sections=sections)
     if update_card:
         reports.record(bundle, result, sections=sections, max_clips=max_clips)
@@ -171,13 +172,17 @@ def tune(
     require_training()
     from echoic import evaluation
     from echoic.export import golden
-    from echoic.reports.card import write_card
+    from echoic.reports import write_card
     from echoic.runtime import bundle as bundles
 
     bundle = bundles.Bundle.load(model)
     with progress_bar("recordings") as progress:
         tuning = evaluation.tune(
-            bundle, data, negatives=negatives, limit=max_false_accepts, on_progress=progress
+            bundle,
+            data,
+            negatives=negatives,
+            max_false_accepts=max_false_accepts,
+            on_progress=progress,
         )
     had_golden_file = (bundle.path / golden.FILE).exists()
     bundle = bundles.set_decoder(bundle, tuning.config)

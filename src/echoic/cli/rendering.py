@@ -98,30 +98,30 @@ def show_check(check: Check) -> None:
 def show_evaluation(name: str, result: Evaluation | ContinuousEvaluation) -> None:
     from rich.table import Table
 
-    report = result.report()
+    from echoic.reports.format import count, percent, percents
+
     console = make_console()
-    low, high = report["interval"]
-    details = getattr(result, "details", {})
-    where = " ".join(str(v) for v in (report["protocol"], *details.values()))
+    where = " ".join(str(v) for v in (result.protocol, *result.details.values()))
     console.print(f"[bold]{name}[/] on {where}")
+    whole = result.figures["accuracy"]
     console.print(
-        f"  [bold]{report['accuracy']:.2%}[/] of {report['n']:,} clips "
-        f"(95 % interval {low:.1%} – {high:.1%})"
+        f"  accuracy [bold]{percent(whole.value, 2)}[/] of {count(whole.n)} clips "
+        f"(95 % interval {percents(whole.interval)})"
     )
-    if without := report.get("without_silence"):
-        console.print(f"  {without['accuracy']:.2%} of {without['n']:,} without _silence_")
+    if spoken := result.figures.get("accuracy_without_silence"):
+        console.print(f"  {percent(spoken.value, 2)} of {count(spoken.n)} without _silence_")
     table = Table(box=None, pad_edge=True, header_style="dim")
     for column in ("label", "clips", "recall", "precision"):
         table.add_column(column, justify="left" if column == "label" else "right")
-    for label, row in report["classes"].items():
-        table.add_row(label, f"{row['n']:,}", _percent(row["recall"]), _percent(row["precision"]))
+    for label, n, recall, precision in result.tables["classes"].rows:
+        table.add_row(label, count(n), percent(recall), percent(precision))
     console.print(table)
     mistakes = result.mistakes() if hasattr(result, "mistakes") else []
     if mistakes:
-        console.print("  most frequent confusions, and the most certain of each to listen to:")
+        console.print("  most frequent confusions, with the most confident mistakes of each:")
     for pair in mistakes:
         console.print(
-            f"  {pair['count']:4}  {pair['true']} heard as [bold]{pair['answered']}[/]  "
+            f"  {pair['count']:4}  {pair['true']} predicted as [bold]{pair['predicted']}[/]  "
             f"[dim]{', '.join(pair['files'])}[/]",
             soft_wrap=True,
         )
@@ -130,6 +130,8 @@ def show_evaluation(name: str, result: Evaluation | ContinuousEvaluation) -> Non
 def show_comparison(result: Comparison) -> None:
     from rich.markup import escape
     from rich.table import Table
+
+    from echoic.reports.format import count, kilobytes, percent, percents
 
     report = result.report()
     console = make_console()
@@ -140,16 +142,14 @@ def show_comparison(result: Comparison) -> None:
     for column in ("accuracy", "95 %", "spoken", "weights", "clip", "stream_int8"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in report["models"]:
-        low, high = row["interval"]
         without = row.get("without_silence")
-        weights = row["parameters"]
         table.add_row(
             f"[bold]{escape(row['model'])}[/]",
-            f"{row['accuracy']:.2%}",
-            f"{low:.1%} – {high:.1%}",
-            f"{without['accuracy']:.2%}" if without else "–",
-            "–" if weights is None else f"{weights:,}",
-            *("–" if s is None else f"{s / 1e3:,.0f} kB" for s in row["sizes"].values()),
+            percent(row["accuracy"], 2),
+            percents(row["interval"]),
+            percent(without and without["accuracy"], 2),
+            count(row["parameters"]),
+            *map(kilobytes, row["sizes"].values()),
         )
     console.print(table)
     for row in report["models"][1:]:
@@ -177,9 +177,7 @@ def show_memory(result: Memory) -> None:
 
     console = make_console()
     config = result.config
-    console.print(
-        "Each person says a name. Game 1: repeat all names in order. Game 2: say the marked name."
-    )
+    console.print("Each person says a name. Game 1: repeat all in order. Game 2: recall one name.")
     table = Table(box=None, pad_edge=True, header_style="dim")
     table.add_column("network")
     for column in ("weights", f"{config.people} in order", "reach", "gradient"):
@@ -199,6 +197,8 @@ def show_memory(result: Memory) -> None:
 def show_streams(name: str, result: StreamEvaluation) -> None:
     from rich.table import Table
 
+    from echoic.reports.format import count, percent, seconds
+
     console = make_console()
     console.print(f"[bold]{name}[/] in streams of {result.details['data']}")
     table = Table(box=None, pad_edge=True, header_style="dim")
@@ -206,14 +206,13 @@ def show_streams(name: str, result: StreamEvaluation) -> None:
         table.add_column(column, justify="left" if column == "stream" else "right")
     for stream, score in {**result.scores, "all": result.total}.items():
         row = score.report()
-        delay = row["delay"]
         table.add_row(
             stream,
-            f"{row['words']:,}",
-            _percent(row["miss_rate"]),
-            f"{row['wrong_words']:,}",
-            f"{score.false_accepts:,}",
-            *("–" if delay[k] is None else f"{delay[k]:.2f} s" for k in ("median", "p95")),
+            count(row["words"]),
+            percent(row["miss_rate"]),
+            count(row["wrong_words"]),
+            count(score.false_accepts),
+            *(seconds(row["delay"][key]) for key in ("median", "p95")),
         )
     console.print(table)
     if result.negatives:
@@ -224,7 +223,7 @@ def show_streams(name: str, result: StreamEvaluation) -> None:
         )
         for found in result.accepted:
             console.print(
-                f"  [dim]{found['file']} at {found['time']:.1f} s[/]  heard as {found['label']}",
+                f"  [dim]{found['file']} at {found['time']:.1f} s[/]  detected as {found['label']}",
                 soft_wrap=True,
             )
     for warning in result.warnings:
@@ -233,6 +232,8 @@ def show_streams(name: str, result: StreamEvaluation) -> None:
 
 def show_files(bundle: Bundle) -> None:
     from rich.table import Table
+
+    from echoic.reports.format import kilobytes, megabytes, microseconds, percent, points
 
     if (files := bundle.files) is None:
         return
@@ -247,23 +248,19 @@ def show_files(bundle: Bundle) -> None:
     for name, row in files.measured.items():
         table.add_row(
             name,
-            f"{row.size / 1e3:,.0f} kB",
-            f"{row.accuracy:.2%}",
-            f"{100 * row.difference:+.2f}",
-            _percent(row.late_agreement),
-            f"{1e6 * row.median_latency:,.0f} us",
-            f"{1e6 * row.p99_latency:,.0f} us",
-            "–" if row.peak_memory is None else f"{row.peak_memory / 1e6:.0f} MB",
+            kilobytes(row.size),
+            percent(row.accuracy, 2),
+            points(row.difference, 2),
+            percent(row.late_agreement),
+            microseconds(row.median_latency),
+            microseconds(row.p99_latency),
+            megabytes(row.peak_memory),
         )
     console.print(table)
     console.print(
         "[dim]points: against the Keras network; 10 min: agrees with stream.tflite in the last\n"
         "minute of ten; call: the median of one, on one thread[/]"
     )
-
-
-def _percent(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{fraction:.1%}"
 
 
 @contextmanager

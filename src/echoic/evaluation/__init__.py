@@ -1,12 +1,12 @@
-"""How often is it right? Figures of the file that ships, each with the protocol it is from.
+"""Evaluation: figures of the TFLite files, each with its protocol. It computes; `reports` shows.
 
 archive-v0.02           the official 12-class test archive, 4,890 clips
-archive-v0.02-endless   the same clips without gaps or resets, the mean of three orders
-hash-split              a side of a data set, split by the official lists and the rule behind them
+archive-v0.02-endless   the same clips as one stream, never reset; the mean of three orders
+hash-split              a split of a data set, by the official lists and the rule behind them
 stream                  words at known times in noise, and recordings without any
 """
 
-from echoic.evaluation.analysis import analyze
+from echoic.evaluation.analysis import Analysis, analyze
 from echoic.evaluation.clips import (
     Evaluation,
     Progress,
@@ -20,7 +20,8 @@ from echoic.evaluation.clips import (
 from echoic.evaluation.comparison import Comparison, compare, compare_split, compare_test_set
 from echoic.evaluation.continuous import ContinuousEvaluation, evaluate_continuous
 from echoic.evaluation.posteriors import PosteriorFn, Posteriors, make_posterior_fn
-from echoic.evaluation.robustness import evaluate_robustness
+from echoic.evaluation.result import Estimate, Result, Table
+from echoic.evaluation.robustness import Robustness, evaluate_robustness
 from echoic.evaluation.scores import Score, score_detections
 from echoic.evaluation.stream_builder import (
     Stream,
@@ -39,17 +40,22 @@ from echoic.evaluation.streams import (
 from echoic.evaluation.tuning import Candidate, Tuning, tune
 
 __all__ = [
+    "Analysis",
     "Candidate",
     "Comparison",
     "ContinuousEvaluation",
+    "Estimate",
     "Evaluation",
     "OperatingPoint",
     "PosteriorFn",
     "Posteriors",
     "Progress",
+    "Result",
+    "Robustness",
     "Score",
     "Stream",
     "StreamEvaluation",
+    "Table",
     "TestSet",
     "Tuning",
     "Word",

@@ -1,4 +1,4 @@
-"""Clips: how often is the word of a second the right one?"""
+"""Clips: how often is the predicted word of a second the true one?"""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from echoic import data as datasets
-from echoic import metrics, plots
-from echoic.evaluation.scores import DIGITS
+from echoic import metrics
+from echoic.evaluation.result import Estimate, Table, accuracy, class_table, spoken
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import Recognizer
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+"""Called with the number of clips that are done, and of all."""
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """Clips to ask models about, and what is to be said of them; see `evaluate`.
+    """Clips to evaluate models on; see `evaluate`.
 
     Attributes
     ----------
@@ -44,18 +42,18 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's answers to examples, and what follows from them.
+    """A model's predictions for clips, and what follows from them.
 
     Attributes
     ----------
     protocol
-        Which test the figures are from: see `evaluation`.
+        Which test the figures are from: see `echoic.evaluation`.
     details
-        What else identifies the test (the side of a split, the name of the data).
+        What else identifies the test (the split, the name of the data).
     examples
-        What was asked.
+        The clips with their true labels.
     probabilities
-        What was answered, (n, labels).
+        The model's output, (n, labels) float32.
     warnings
         What a reader of the figures must know.
     """
@@ -68,69 +66,93 @@ class Evaluation:
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """Index of the answered label, (n,)."""
+        """Index of the predicted label, (n,)."""
         return self.probabilities.argmax(axis=1)
 
     @property
     def confusion(self) -> npt.NDArray[np.int64]:
-        """Confusion matrix, (labels, labels): rows true, columns answered."""
-        return metrics.confusion_matrix(
-            self.examples.targets, self.predicted, len(self.examples.labels)
+        """Confusion matrix, (labels, labels): rows true, columns predicted."""
+        from sklearn.metrics import confusion_matrix
+
+        labels = range(len(self.examples.labels))
+        return np.asarray(
+            confusion_matrix(self.examples.targets, self.predicted, labels=labels), np.int64
         )
+
+    @property
+    def figures(self) -> dict[str, Estimate]:
+        """Accuracy of all clips and, where there is silence among them, of the spoken ones."""
+        targets, labels = self.examples.targets, self.examples.labels
+        figures = {"accuracy": accuracy(targets, self.predicted)}
+        which = spoken(targets, labels)
+        if SILENCE in labels and which.any():
+            figures["accuracy_without_silence"] = accuracy(targets[which], self.predicted[which])
+        return figures
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Figures by label, and the most frequent confusions."""
+        examples = self.examples
+        return {
+            "classes": class_table(examples.targets, self.predicted, examples.labels),
+            "confusions": Table(
+                ("true", "predicted", "n"),
+                tuple((pair["true"], pair["predicted"], pair["count"]) for pair in self.mistakes()),
+            ),
+        }
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The confusion matrix."""
+        return ("confusion.png",)
 
     def report(self) -> dict[str, Any]:
         """Return the figures as plain data; fractions are 0 to 1, undefined ones None."""
-        targets, labels = self.examples.targets, self.examples.labels
-        recall, precision = metrics.recall(self.confusion), metrics.precision(self.confusion)
-        report: dict[str, Any] = {
-            **accuracy_report(targets, self.predicted),
-            "protocol": self.protocol,
-            **self.details,
+        return {
+            **clip_report(self),
+            "confusion": self.confusion.tolist(),
+            "warnings": list(self.warnings),
         }
-        if SILENCE in labels:
-            spoken = targets != labels.index(SILENCE)
-            if spoken.any():
-                report["without_silence"] = accuracy_report(targets[spoken], self.predicted[spoken])
-        report["classes"] = {
-            label: {
-                "n": int(self.confusion[i].sum()),
-                "recall": fraction(recall[i]),
-                "precision": fraction(precision[i]),
-            }
-            for i, label in enumerate(labels)
-        }
-        report["confusion"] = self.confusion.tolist()
-        report["warnings"] = list(self.warnings)
-        return report
-
-    def pictures(self, name: str) -> dict[str, Figure]:
-        """Draw the confusion matrix, for a model of this name: file name to figure."""
-        title = f"{name} on {self.protocol}, {len(self.examples):,} clips"
-        figure = plots.confusion_matrix(self.confusion, labels=self.examples.labels, title=title)
-        return {"confusion.png": figure}
 
     def mistakes(self, *, pairs: int = 8, files: int = 3) -> list[dict[str, Any]]:
-        """Return the most frequent confusions, each with its most certain mistakes to listen to.
+        """Return the most frequent confusions, each with its most confident mistakes.
 
         Those are in ``files`` by name and in ``indices`` by number among the examples.
         """
         labels, predicted = self.examples.labels, self.predicted
         found = []
-        for true, answered, count in metrics.worst_confusions(
+        for true, answer, count in metrics.worst_confusions(
             self.examples.targets, predicted, top=pairs
         ):
-            where = np.flatnonzero((self.examples.targets == true) & (predicted == answered))
-            certain = where[np.argsort(-self.probabilities[where, answered])][:files]
+            where = np.flatnonzero((self.examples.targets == true) & (predicted == answer))
+            confident = where[np.argsort(-self.probabilities[where, answer])][:files]
             found.append(
                 {
                     "true": labels[true],
-                    "answered": labels[answered],
+                    "predicted": labels[answer],
                     "count": count,
-                    "files": [self.examples.names[i] for i in certain],
-                    "indices": [int(i) for i in certain],
+                    "files": [self.examples.names[i] for i in confident],
+                    "indices": [int(i) for i in confident],
                 }
             )
         return found
+
+
+def clip_report(result: Any, **more: Any) -> dict[str, Any]:
+    """Return accuracies and figures by label as plain data; ``more`` stands after the details."""
+    report: dict[str, Any] = {
+        **result.figures["accuracy"].report(),
+        "protocol": result.protocol,
+        **result.details,
+        **more,
+    }
+    if without := result.figures.get("accuracy_without_silence"):
+        report["without_silence"] = without.report()
+    report["classes"] = {
+        label: {"n": n, "recall": recall, "precision": precision}
+        for label, n, recall, precision in result.tables["classes"].rows
+    }
+    return report
 
 
 def evaluate_test_set(
@@ -141,7 +163,7 @@ def evaluate_test_set(
     Raises
     ------
     DataError
-        See `speech_commands.load_folders`.
+        See `data.load_folders`.
     """
     return evaluate(model, read_test_set(model, folder), on_progress=on_progress)
 
@@ -149,7 +171,7 @@ def evaluate_test_set(
 def read_test_set(model: Bundle, folder: str | Path) -> TestSet:
     """Read the clips of a test archive, for `evaluate`; see `evaluate_test_set`."""
     examples = datasets.load_folders(folder, labels=model.labels)
-    return _told(
+    return _logged(
         TestSet("archive-v0.02", {}, examples, tuple(datasets.archive_warnings(len(examples))))
     )
 
@@ -161,14 +183,14 @@ def evaluate_split(
     split: datasets.SplitName = "validation",
     on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate on one side of a data set, as the model's own recipe draws it. ``hash-split``.
+    """Evaluate on one split of a data set, drawn by the model's own recipe: ``hash-split``.
 
-    Silence and unknown words are drawn with a fixed seed, so every call hears the same clips.
+    Silence and unknown words are drawn with a fixed seed, so every call uses the same clips.
 
     Raises
     ------
     DataError
-        See `speech_commands.load`.
+        See `data.load`.
     """
     return evaluate(model, draw_split(model, data, split=split), on_progress=on_progress)
 
@@ -180,7 +202,10 @@ def draw_split(
     split: datasets.SplitName = "validation",
     loaded: datasets.Split | None = None,
 ) -> TestSet:
-    """Draw clips of one side of a data set by a model's recipe, for `evaluate`; see `evaluate_split`."""
+    """Draw clips of one split of a data set by a model's recipe, for `evaluate`.
+
+    See `evaluate_split`.
+    """
     config = model.recipe.data
     loaded = loaded or datasets.load(data, config, split)
     warnings = []
@@ -193,33 +218,33 @@ def draw_split(
     if loaded.damaged:
         warnings.append(f"{len(loaded.damaged)} damaged recordings were left out.")
     details = {"split": split, "data": Path(data).resolve().name}
-    return _told(TestSet("hash-split", details, loaded.examples(), tuple(warnings)))
+    return _logged(TestSet("hash-split", details, loaded.examples(), tuple(warnings)))
 
 
 def evaluate(
-    model: Bundle, questions: TestSet, *, on_progress: Progress | None = None
+    model: Bundle, test_set: TestSet, *, on_progress: Progress | None = None
 ) -> Evaluation:
-    """Ask a model about clips, each from a fresh start.
+    """Evaluate a model on clips, each from a fresh state.
 
     Parameters
     ----------
     model
         Its labels are those of the clips.
-    questions
-        From `read_test_set` or `draw_split`; several models may be asked the same.
+    test_set
+        From `read_test_set` or `draw_split`; several models may be evaluated on the same.
     on_progress
-        Called with the number of clips that have been heard, and of all.
+        Called with the number of clips that are done, and of all.
 
     Raises
     ------
     ValueError
         The model has other labels than the clips.
     """
-    examples = questions.examples
+    examples = test_set.examples
     if model.labels != examples.labels:
         raise ValueError(
             f"Expected a model with the labels {', '.join(examples.labels)}, received "
-            f"{model.name} with {', '.join(model.labels)}."
+            f"{model.name} with {', '.join(model.labels)}: draw the clips with this model."
         )
     recognizer = Recognizer(model)
     rows = []
@@ -228,33 +253,15 @@ def evaluate(
         if on_progress and (number % 50 == 0 or number == len(examples)):
             on_progress(number, len(examples))
     return Evaluation(
-        questions.protocol,
-        questions.details,
+        test_set.protocol,
+        test_set.details,
         examples,
         np.concatenate(rows),
-        questions.warnings,
+        test_set.warnings,
     )
 
 
-def _told(questions: TestSet) -> TestSet:
-    for warning in questions.warnings:
+def _logged(test_set: TestSet) -> TestSet:
+    for warning in test_set.warnings:
         logger.warning("%s", warning)
-    return questions
-
-
-def accuracy_report(
-    targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]
-) -> dict[str, Any]:
-    """Return accuracy, number of clips and Wilson interval as plain data."""
-    n, right = len(targets), int(np.count_nonzero(targets == predicted))
-    low, high = metrics.wilson_interval(right, n)
-    return {
-        "accuracy": round(metrics.accuracy(targets, predicted), DIGITS),
-        "n": n,
-        "interval": [round(low, DIGITS), round(high, DIGITS)],
-    }
-
-
-def fraction(value: float) -> float | None:
-    """Round a fraction for a report; an undefined one is None."""
-    return None if np.isnan(value) else round(float(value), DIGITS)
+    return test_set

@@ -1,4 +1,4 @@
-"""Several models side by side, on the same clips: is one really better?"""
+"""Comparison: several models on the same clips, with the uncertainty of their difference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from echoic import data as datasets
 from echoic import metrics
-from echoic.evaluation.analysis import groups
 from echoic.evaluation.clips import (
     Evaluation,
     Progress,
@@ -23,23 +22,24 @@ from echoic.evaluation.clips import (
     evaluate,
     read_test_set,
 )
-from echoic.evaluation.scores import DIGITS
+from echoic.evaluation.origins import speaker_groups
+from echoic.evaluation.result import DIGITS, Estimate, Table, rounded
 from echoic.runtime.bundle import Bundle
 
 FILES = ("clip", "stream_int8")
-"""Files of a model whose size is told: what hears clips, and the smallest that hears a stream."""
+"""Files whose size is reported: the one for clips, and the smallest one for streams."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What several models answered to the same clips; make one with `compare`.
+    """Predictions of several models for the same clips; make one with `compare`.
 
     Attributes
     ----------
     models
-        Those that were asked; the others are compared with the first.
+        The models; each is compared with the first.
     evaluations
-        What each answered.
+        The predictions of each.
     """
 
     models: tuple[Bundle, ...]
@@ -47,11 +47,57 @@ class Comparison:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the models are called: their names, or their folders where two have the same."""
+        """Names of the models, or their folders where two have the same name."""
         count = Counter(model.name for model in self.models)
         return tuple(
             model.name if count[model.name] == 1 else model.path.as_posix() for model in self.models
         )
+
+    @property
+    def protocol(self) -> str:
+        """Which test the figures are from."""
+        return self.evaluations[0].protocol
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else identifies the test."""
+        return self.evaluations[0].details
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the figures must know."""
+        return self.evaluations[0].warnings
+
+    @property
+    def figures(self) -> dict[str, Estimate]:
+        """Accuracy of each model."""
+        evaluations = zip(self.names, self.evaluations, strict=True)
+        return {name: evaluation.figures["accuracy"] for name, evaluation in evaluations}
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """A row a model: accuracy, parameters, and its difference from the first with p."""
+        rows = [self._row(i) for i in range(len(self.models))]
+        return {
+            "models": Table(
+                ("model", "accuracy", "parameters", "difference", "p"),
+                tuple(
+                    (
+                        row["model"],
+                        row["accuracy"],
+                        row["parameters"],
+                        row["difference"] and row["difference"]["accuracy"],
+                        row["difference"] and row["difference"]["mcnemar_p"],
+                    )
+                    for row in rows
+                ),
+            )
+        }
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def report(self) -> dict[str, Any]:
         """Return the figures as plain data; fractions are 0 to 1, undefined ones None.
@@ -61,13 +107,12 @@ class Comparison:
         ``difference``: how much more accurate it is than the first, with an interval from
         resampled speakers, and McNemar's test.
         """
-        first = self.evaluations[0]
         return {
-            "protocol": first.protocol,
-            **first.details,
-            "n": len(first.examples),
+            "protocol": self.protocol,
+            **self.details,
+            "n": len(self.evaluations[0].examples),
             "models": [self._row(i) for i in range(len(self.models))],
-            "warnings": list(first.warnings),
+            "warnings": list(self.warnings),
         }
 
     @cached_property
@@ -89,7 +134,7 @@ class Comparison:
     def _difference(self, number: int) -> dict[str, Any]:
         first, other = self._right[0], self._right[number]
         gain = other.astype(np.float64) - first
-        whose = groups(self.evaluations[0])
+        whose = speaker_groups(self.evaluations[0].examples)
         interval = None
         if len(set(whose)) > 1:
             interval = metrics.cluster_bootstrap_interval(gain, whose)
@@ -97,7 +142,7 @@ class Comparison:
         return {
             "than": self.names[0],
             "accuracy": round(float(gain.mean()), DIGITS),
-            "speaker_interval": interval and [round(x, DIGITS) for x in interval],
+            "speaker_interval": interval and rounded(interval),
             "mcnemar_p": float(f"{test.p:.3g}"),
             "only_first_right": test.first_only,
             "only_this_right": test.second_only,
@@ -105,15 +150,14 @@ class Comparison:
 
 
 def compare(models: Sequence[Bundle], evaluate: Callable[[Bundle], Evaluation]) -> Comparison:
-    """Ask several models about the same clips.
+    """Evaluate several models on the same clips.
 
     Parameters
     ----------
     models
         At least two, with the same labels in the same order.
     evaluate
-        Asks one model; it must ask all about the same clips, as `compare_test_set` and
-        `compare_split` do.
+        Evaluates one model; all on the same clips, as `compare_test_set` and `compare_split` do.
 
     Raises
     ------
@@ -126,17 +170,17 @@ def compare(models: Sequence[Bundle], evaluate: Callable[[Bundle], Evaluation]) 
     for model in models[1:]:
         if model.labels != first.labels:
             raise ValueError(
-                "Expected models with the same labels, for others are asked other questions; "
-                f"{first.name} answers {', '.join(first.labels)}; received {model.name}, which "
-                f"answers {', '.join(model.labels)}."
+                f"Expected models with the same labels as {first.name}, {', '.join(first.labels)}; "
+                f"received {model.name} with {', '.join(model.labels)}. Models of different "
+                "vocabularies cannot be compared on the same clips."
             )
     evaluations = tuple(evaluate(model) for model in models)
-    asked = evaluations[0].examples
+    given = evaluations[0].examples
     for model, evaluation in zip(models, evaluations, strict=True):
         examples = evaluation.examples
-        if examples.names != asked.names or not np.array_equal(examples.targets, asked.targets):
+        if examples.names != given.names or not np.array_equal(examples.targets, given.targets):
             raise ValueError(
-                f"Expected all models to be asked about the same clips, received {len(asked):,} "
+                f"Expected all models to be evaluated on the same clips, received {len(given):,} "
                 f"clips for {first.name} and {len(examples):,} for {model.name}, not the same "
                 "ones. Draw them once, as `compare_split` does."
             )
@@ -153,7 +197,7 @@ def compare_test_set(
     ValueError
         See `compare`.
     DataError
-        See `speech_commands.load_folders`.
+        See `data.load_folders`.
     """
     return _compare(models, lambda model: read_test_set(model, folder), on_progress)
 
@@ -165,17 +209,17 @@ def compare_split(
     split: datasets.SplitName = "validation",
     on_progress: Progress | None = None,
 ) -> Comparison:
-    """Compare models on one side of a data set: see `compare` and `evaluate_split`.
+    """Compare models on one split of a data set: see `compare` and `evaluate_split`.
 
-    All hear what the recipe of the first draws, silence and unknown words among it: what one kept
-    out of its training may be a word that another has heard.
+    The clips are drawn by the recipe of the first model, silence and unknown words among them. A
+    word that the first kept out of its training may have been in the training of another.
 
     Raises
     ------
     ValueError
         See `compare`.
     DataError
-        See `speech_commands.load`.
+        See `data.load`.
     """
     return _compare(models, lambda model: draw_split(model, data, split=split), on_progress)
 
@@ -185,22 +229,22 @@ def _compare(
     draw: Callable[[Bundle], TestSet],
     on_progress: Progress | None,
 ) -> Comparison:
-    """Draw with the first model when the first is asked, which is after all were found to fit."""
-    questions: list[TestSet] = []
-    asked: list[Bundle] = []
+    """Draw the clips with the first model, once `compare` found that all models fit."""
+    test_sets: list[TestSet] = []
+    finished: list[Bundle] = []
 
     def evaluate_one(model: Bundle) -> Evaluation:
-        if not questions:
-            questions.append(draw(model))
-        before, n = len(asked), len(questions[0].examples)
+        if not test_sets:
+            test_sets.append(draw(model))
+        before, n = len(finished), len(test_sets[0].examples)
 
         def report(done: int, _: int) -> None:
             if on_progress:
                 on_progress(before * n + done, len(models) * n)
 
-        answers = evaluate(model, questions[0], on_progress=report)
-        asked.append(model)
-        return answers
+        evaluation = evaluate(model, test_sets[0], on_progress=report)
+        finished.append(model)
+        return evaluation
 
     return compare(models, evaluate_one)
 

@@ -1,4 +1,4 @@
-"""Listening: the posteriors of streams, as a model gives them that never starts anew."""
+"""Posteriors of streams, from a model whose state is never reset within one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from echoic.runtime.decoder import Decoder, Detection
 from echoic.runtime.recognizer import Posterior, StreamingRecognizer
 
 SNRS = (20.0, 10.0, 0.0)
-"""Ratios of speech to noise (dB) at which a model is measured and tuned."""
+"""Signal-to-noise ratios (dB) at which a model is measured and tuned."""
 
 WORDS = 500
-"""Clips that are played at each ratio."""
+"""Clips that are played at each SNR."""
 
 
 class Streaming(Protocol):
-    """What listens: samples in, a posterior a step out, the memory kept between calls."""
+    """A streaming recognizer: samples in, a posterior a step out, state kept between calls."""
 
     def process(self, samples: Waveform, /) -> Sequence[Posterior]: ...
 
@@ -50,7 +50,7 @@ class Posteriors(NamedTuple):
 
 
 PosteriorFn = Callable[[Iterable[Waveform]], Posteriors]
-"""Listens to waveforms, one after another as one stream, from a fresh start."""
+"""Gives the posteriors of waveforms, played one after another as one stream, from a fresh state."""
 
 
 def make_posterior_fn(stream: Streaming, *, sample_rate: int = audio.SAMPLE_RATE) -> PosteriorFn:
@@ -60,7 +60,9 @@ def make_posterior_fn(stream: Streaming, *, sample_rate: int = audio.SAMPLE_RATE
         stream.reset()
         found = [p for block in _blocks(waveforms, sample_rate) for p in stream.process(block)]
         if not found:
-            raise ValueError("Expected sound of at least one step, received less.")
+            raise ValueError(
+                "Expected sound of at least one step, received less: play a longer recording."
+            )
         return Posteriors(
             np.array([p.time for p in found], dtype=np.float64),
             np.array([p.probabilities for p in found], dtype=np.float32),
@@ -76,43 +78,63 @@ def _blocks(waveforms: Iterable[Waveform], size: int) -> Iterator[Waveform]:
             yield waveform[start : start + size]
 
 
-def model_posterior_fn(model: Bundle, *, graph: str = "stream") -> PosteriorFn:
-    """Make a `PosteriorFn` of a streaming file that a model ships.
+def model_posterior_fn(model: Bundle, *, file: str = "stream") -> PosteriorFn:
+    """Make a `PosteriorFn` of one of a model's streaming TFLite files.
 
     Raises
     ------
     FileNotFoundError
-        The model has none: its network needs the whole clip, or it is to be exported again.
+        The model has no such file: its network needs whole clips, or it must be exported again.
     """
     return make_posterior_fn(
-        StreamingRecognizer(model, file=graph), sample_rate=model.features.sample_rate
+        StreamingRecognizer(model, file=file), sample_rate=model.features.sample_rate
     )
 
 
 @dataclass(frozen=True)
 class ScoredStream:
-    """A stream's posteriors, with what was said in it; the sound itself is no longer needed."""
+    """A stream's posteriors with the words in it; the sound itself is no longer needed.
+
+    Attributes
+    ----------
+    posteriors
+        Of the whole stream.
+    truth
+        The words that were said.
+    duration
+        Length of the stream (s).
+    """
 
     posteriors: Posteriors
     truth: tuple[Word, ...]
     duration: float
 
     def detections(self, labels: Sequence[str], config: DecoderConfig) -> list[Detection]:
-        """Decide, from a fresh start."""
+        """Run the decoder over the posteriors, from a fresh state."""
         decoder = Decoder(labels, config=config, step=self.posteriors.step)
         return decoder.process_many(*self.posteriors)
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """What was heard of recordings without a word of the vocabulary, one after another."""
+    """Recordings without a word of the vocabulary, played one after another.
 
-    heard: ScoredStream
+    Attributes
+    ----------
+    stream
+        Their posteriors, as of one stream without words.
+    files
+        Their names.
+    starts
+        When each begins in the stream (s).
+    """
+
+    stream: ScoredStream
     files: tuple[str, ...]
     starts: npt.NDArray[np.float64]
 
     def locate(self, detection: Detection) -> dict[str, Any]:
-        """Tell in which file something fired, and where in it: to listen to it."""
+        """Return in which file a detection fired, and at what time in it."""
         # A decision at the very end of a file is about that file.
         i = max(int(np.searchsorted(self.starts, detection.time)) - 1, 0)
         return {
@@ -124,12 +146,11 @@ class Negatives:
 
 
 def score(
-    heard: ScoredStream, labels: Sequence[str], config: DecoderConfig, tolerance: float
+    stream: ScoredStream, labels: Sequence[str], config: DecoderConfig, tolerance: float
 ) -> Score:
-    """Decide and score."""
-    return score_detections(
-        heard.detections(labels, config), heard.truth, duration=heard.duration, tolerance=tolerance
-    )
+    """Decode a stream's posteriors and score the detections."""
+    detections = stream.detections(labels, config)
+    return score_detections(detections, stream.truth, duration=stream.duration, tolerance=tolerance)
 
 
 def run_streams(
@@ -144,14 +165,22 @@ def run_streams(
     posterior_fn: PosteriorFn | None,
     on_progress: Progress | None,
 ) -> tuple[dict[str, ScoredStream], Negatives | None]:
-    """Hear streams of words, by the name of each, and recordings without: see `evaluate_stream`."""
+    """Run a model over streams of words and over recordings without: see `evaluate_stream`.
+
+    Returns
+    -------
+    streams : dict of str to ScoredStream
+        By name, such as ``20 dB``.
+    negatives : Negatives or None
+        None where no recordings were given.
+    """
     if not snrs:
-        raise ValueError("Expected at least one ratio of speech to noise (dB), received none.")
+        raise ValueError("Expected at least one SNR (dB), received none.")
     posterior_fn = posterior_fn or model_posterior_fn(model)
     examples, noises = _material(model, data, split)
     paths = list(audio.find([Path(negatives)])) if negatives is not None else []
     if negatives is not None and not paths:
-        raise FileNotFoundError(f"No recordings in {negatives}.")
+        raise FileNotFoundError(f"Expected recordings in {negatives}, received none.")
     total = len(snrs) + len(paths)
     rate = model.features.sample_rate
     streams = {}
@@ -179,23 +208,23 @@ def run_streams(
     names = tuple(
         path.relative_to(root if root.is_dir() else root.parent).as_posix() for path in paths
     )
-    heard = ScoredStream(posteriors, (), starts[-1])
-    return streams, Negatives(heard, names, np.array(starts[:-1]))
+    other = ScoredStream(posteriors, (), starts[-1])
+    return streams, Negatives(other, names, np.array(starts[:-1]))
 
 
 def score_stream(posterior_fn: PosteriorFn, stream: Stream) -> ScoredStream:
-    """Hear a stream from its beginning."""
+    """Compute the posteriors of a stream."""
     return ScoredStream(posterior_fn([stream.waveform]), stream.truth, stream.duration)
 
 
 def repeats(truths: Sequence[tuple[Word, ...]]) -> int:
-    """How many streams have the same words, as at several ratios to one noise; else 1."""
-    told = bool(truths and truths[0])
-    return len(truths) if told and truths.count(truths[0]) == len(truths) else 1
+    """Return how many streams hold the same words, as at several SNRs; else 1."""
+    known = bool(truths and truths[0])
+    return len(truths) if known and truths.count(truths[0]) == len(truths) else 1
 
 
 def is_archive(data: str | Path) -> bool:
-    """Is this a test archive, in which silence has a folder, and not a data set?"""
+    """Return whether a folder is a test archive, in which silence has a folder of its own."""
     return (Path(data) / SILENCE).is_dir()
 
 

@@ -1,4 +1,4 @@
-"""What a list of detections is worth against what was said."""
+"""Scores of detections against the words that were said."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic import metrics
+from echoic.evaluation.result import DIGITS, rounded
 from echoic.evaluation.stream_builder import Word
 from echoic.labels import SILENCE, UNKNOWN
 from echoic.runtime.decoder import Detection
 
 TOLERANCE = 0.75
-"""Time (s) after the end of a word in which its detection is a hit."""
-
-DIGITS = 8
-"""Decimals that a fraction or a rate keeps in a report, so that rounding it again is no error."""
+"""Longest time (s) after the end of a word at which its detection is a hit."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What detections are worth against the truth; see `score_detections`.
+    """Hits, misses and false accepts of detections; see `score_detections`.
 
     Attributes
     ----------
@@ -93,21 +91,21 @@ class Score:
     def report(self, *, repeats: int = 1) -> dict[str, Any]:
         """Return the figures as plain data.
 
-        Rates are fractions from 0 to 1, delays seconds, undefined figures None. Where there was no
-        false accept the rate is None as well: nothing is claimed but the interval's upper end,
-        which depends on the hours alone. Of the same heard several times (``repeats``), as at
-        several ratios, the intervals are as wide as of one time: it shows no more.
+        Rates are fractions from 0 to 1, delays seconds, undefined figures None. Without a false
+        accept the rate is None as well: the hours can only bound it, by the interval's upper end.
+        Where the same words were played several times (``repeats``), as at several SNRs, the
+        intervals are as wide as of one time.
         """
         report: dict[str, Any] = {}
         if self.words:
-            low, high = metrics.wilson_interval(round(self.misses / repeats), self.words // repeats)
+            interval = metrics.wilson_interval(round(self.misses / repeats), self.words // repeats)
             report = {
                 "words": self.words,
                 "hits": self.hits,
                 "misses": self.misses,
                 "wrong_words": self.wrong_words,
                 "miss_rate": round(self.miss_rate, DIGITS),
-                "miss_rate_interval": [round(low, DIGITS), round(high, DIGITS)],
+                "miss_rate_interval": rounded(interval),
                 "error_rate": round(self.error_rate, DIGITS),
                 "delay": {
                     "median": round(float(np.median(self.delays)), 3) if self.delays else None,
@@ -123,14 +121,14 @@ class Score:
 def false_accepts(count: int, hours: float, *, repeats: int = 1) -> dict[str, Any]:
     """Return a number of false accepts as plain data: count, hours, rate and its interval.
 
-    The rate of none is None, for the hours can only bound it. Of ``repeats`` see `Score.report`.
+    Without a false accept the rate is None. For ``repeats`` see `Score.report`.
     """
-    low, high = metrics.poisson_interval(round(count / repeats), hours / repeats)
+    interval = metrics.poisson_interval(round(count / repeats), hours / repeats)
     return {
         "count": count,
         "hours": round(hours, 4),
         "per_hour": round(count / hours, DIGITS) if count else None,
-        "interval": [round(low, DIGITS), round(high, DIGITS)],
+        "interval": rounded(interval),
     }
 
 
@@ -141,19 +139,19 @@ def score_detections(
     duration: float,
     tolerance: float = TOLERANCE,
 ) -> Score:
-    """Compare detections with what was said.
+    """Compare detections with the words that were said.
 
-    A detection is of a word if its time is between the word's start and ``tolerance`` after its
-    end. In the order of time each detection takes the first word of its own label that is free
-    (a hit). Of the others, each takes the first free word of another label, not ``_unknown_`` (a
-    wrong word). What is left is a false accept.
+    A detection can match a word if its time is between the word's start and ``tolerance`` after
+    its end. In order of time, each detection takes the first free word of its own label (a hit).
+    Each of the others takes the first free word of another label but ``_unknown_`` (a wrong word).
+    What is left is a false accept.
 
     Parameters
     ----------
     detections
         In any order.
     truth
-        What was said; ``_unknown_`` and ``_silence_`` stand for what is to be ignored.
+        The words; ``_unknown_`` and ``_silence_`` stand for what is to be ignored.
     duration
         Length of the stream (s).
     tolerance
@@ -171,7 +169,8 @@ def score_detections(
     if times and not (min(times) >= 0 and max(times) <= duration + 1e-6):
         raise ValueError(
             f"Expected detections and words from 0 to {duration:g} s, the stream's duration, "
-            f"received times from {min(times):g} to {max(times):g} s."
+            f"received times from {min(times):g} to {max(times):g} s: pass both on the clock of "
+            "the same stream."
         )
     ordered = sorted(detections, key=lambda d: d.time)
     words = sorted(word for word in truth if word.label not in (SILENCE, UNKNOWN))

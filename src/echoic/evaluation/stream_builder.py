@@ -1,4 +1,4 @@
-"""Streams: words at known times in noise, and the files that say when."""
+"""Streams of words at known times in noise, and the files of those times."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def build_stream(
     Parameters
     ----------
     examples
-        Clips with their answers.
+        Clips with their labels.
     noises
         Background noises, any number of samples each.
     snr_db

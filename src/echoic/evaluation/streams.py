@@ -1,4 +1,4 @@
-"""Words in streams: how many are missed, how often something else is taken for one, how late."""
+"""Streams: miss rate, false accepts and delay of detections."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from echoic import audio, plots
+from echoic import audio
 from echoic import data as datasets
 from echoic.config import DecoderConfig
 from echoic.evaluation.clips import Progress
@@ -27,27 +27,36 @@ from echoic.evaluation.posteriors import (
     score,
     score_stream,
 )
-from echoic.evaluation.scores import DIGITS, TOLERANCE, Score, false_accepts, score_detections
+from echoic.evaluation.result import DIGITS, Estimate, Table
+from echoic.evaluation.scores import TOLERANCE, Score, false_accepts, score_detections
 from echoic.evaluation.stream_builder import Stream, Word, read_truth, write_truth
 from echoic.labels import UNKNOWN
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.decoder import Detection
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 THRESHOLDS = tuple(np.round(np.append(np.arange(0.3, 0.95, 0.05), [0.95, 0.97, 0.98, 0.99]), 2))
-"""Thresholds to enter of the points of a DET curve."""
-
+"""Thresholds ``enter`` of the points of a DET curve."""
 
 NO_NEGATIVES = (
-    "No recordings without words were heard: the false accepts are those in the streams of words."
+    "False accepts were counted in the streams of words; recordings without words were not given."
 )
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One threshold of a DET curve: `hours` are those in which the false accepts were counted."""
+    """One point of a DET curve.
+
+    Attributes
+    ----------
+    enter
+        The threshold.
+    miss_rate
+        Fraction of the words that were missed.
+    false_accepts
+        Their number.
+    hours
+        In which they were counted.
+    """
 
     enter: float
     miss_rate: float
@@ -57,7 +66,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class StreamEvaluation:
-    """A model's detections in streams, and what follows from them.
+    """Scores of a model's detections in streams.
 
     Attributes
     ----------
@@ -70,11 +79,11 @@ class StreamEvaluation:
     negatives
         Score of recordings in which no word was said, None where there were none.
     accepted
-        What fired in those: file, time in it (s), label, confidence.
+        The detections in those: file, time in it (s), label, confidence.
     points
-        The DET curve: the same with other thresholds to enter.
+        The DET curve: the same with other thresholds ``enter``.
     truth
-        What was said in each stream.
+        The words of each stream.
     warnings
         What a reader of the figures must know.
     """
@@ -102,7 +111,7 @@ class StreamEvaluation:
             **self.details,
             "decoder": self.config.to_dict(),
             "streams": {name: value.report() for name, value in self.scores.items()},
-            "all": self.total.report(repeats=self._repeats),
+            "all": self.total.report(repeats=self.repeats),
         }
         if self.negatives:
             report["negatives"] = {
@@ -114,7 +123,7 @@ class StreamEvaluation:
                 "enter": point.enter,
                 "miss_rate": round(point.miss_rate, DIGITS),
                 "false_accepts": false_accepts(
-                    point.false_accepts, point.hours, repeats=1 if self.negatives else self._repeats
+                    point.false_accepts, point.hours, repeats=1 if self.negatives else self.repeats
                 ),
             }
             for point in self.points
@@ -123,29 +132,50 @@ class StreamEvaluation:
         return report
 
     @property
-    def _repeats(self) -> int:
-        """How many of the streams hold the same words in the same noise, at other ratios."""
+    def repeats(self) -> int:
+        """How many of the streams hold the same words in the same noise, at other SNRs."""
         return repeats([self.truth.get(name, ()) for name in self.scores])
 
-    def pictures(self, name: str) -> dict[str, Figure]:
-        """Draw the DET curve, for a model of this name: file name to figure."""
-        if not self.points:
-            return {}
-        counted = self.negatives or self.total
-        figure = plots.det_curve(
-            [point.false_accepts for point in self.points],
-            [point.miss_rate for point in self.points],
-            hours=counted.hours,
-            repeats=1 if self.negatives else self._repeats,
-            thresholds=[point.enter for point in self.points],
-            chosen=(counted.false_accepts, self.total.miss_rate),
-            title=f"{name} in streams: {self.total.words:,} words, {counted.hours:.2f} h of "
-            + ("other sound" if self.negatives else "streams"),
-        )
-        return {"det.png": figure}
+    @property
+    def figures(self) -> dict[str, Estimate]:
+        """Miss rate of all streams; false accepts an hour, None where there was none."""
+        total = self.total.report(repeats=self.repeats)
+        accepts = (self.negatives.report() if self.negatives else total)["false_accepts"]
+        figures = {
+            "false_accepts_per_hour": Estimate(accepts["per_hour"], tuple(accepts["interval"]))
+        }
+        if self.total.words:
+            interval = tuple(total["miss_rate_interval"])
+            figures["miss_rate"] = Estimate(total["miss_rate"], interval, self.total.words)
+        return figures
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Scores by stream, and the points of the DET curve."""
+        return {
+            "streams": Table(
+                ("stream", "words", "misses", "wrong_words", "false_accepts", "hours"),
+                tuple(
+                    (name, row.words, row.misses, row.wrong_words, row.false_accepts, row.hours)
+                    for name, row in {**self.scores, "all": self.total}.items()
+                ),
+            ),
+            "det": Table(
+                ("enter", "miss_rate", "false_accepts", "hours"),
+                tuple(
+                    (point.enter, point.miss_rate, point.false_accepts, point.hours)
+                    for point in self.points
+                ),
+            ),
+        }
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The DET curve, where there is one."""
+        return ("det.png",) if self.points else ()
 
     def write_truth(self, folder: Path) -> None:
-        """Write what was said in each stream to ``stream_20dB.tsv`` and the like."""
+        """Write the words of each stream to ``stream_20dB.tsv`` and the like."""
         for name, words in self.truth.items():
             write_truth(folder / f"stream_{name.replace(' ', '')}.tsv", words)
 
@@ -164,22 +194,22 @@ def evaluate_stream(
     posterior_fn: PosteriorFn | None = None,
     on_progress: Progress | None = None,
 ) -> StreamEvaluation:
-    """Evaluate on words at known times in noise, and on recordings without any. ``stream``.
+    """Evaluate on words at known times in noise, and on recordings without any: ``stream``.
 
     Parameters
     ----------
     model
         It must have a streaming file.
     data
-        A data set, of which one side is taken as the model's recipe draws it, with that side's
-        part of the background noise; or a test archive, with its ``_silence_`` as the noise.
+        A data set, one split of which is drawn by the model's recipe, with that split's part of
+        the background noise; or a test archive, with its ``_silence_`` as the noise.
     split
-        Which side of a data set.
+        Which split of a data set.
     negatives
-        A folder of recordings in which no word of the vocabulary is said. They are heard one after
+        A folder of recordings without any word of the vocabulary. They are played one after
         another, by name, without resets.
     snrs
-        Ratios of speech to noise (dB): a stream each, of the same words at the same times.
+        Signal-to-noise ratios (dB): a stream each, of the same words at the same times.
     words
         Clips in each stream; None means all.
     seed
@@ -189,14 +219,14 @@ def evaluate_stream(
     config
         The decoder's settings; None means the model's own.
     posterior_fn
-        What listens; None means the model's own streaming file.
+        What gives the posteriors; None means the model's ``stream.tflite``.
     on_progress
-        Called with the number of recordings that have been heard, and of all.
+        Called with the number of recordings that are done, and of all.
 
     Raises
     ------
     DataError, AudioError, FileNotFoundError
-        The data cannot be read: see `speech_commands.load`, `audio.read`.
+        The data cannot be read: see `data.load`, `audio.read`.
     """
     config = config or model.decoder
     streams, other = run_streams(
@@ -228,13 +258,19 @@ def evaluate_recording(
     config: DecoderConfig | None = None,
     posterior_fn: PosteriorFn | None = None,
 ) -> StreamEvaluation:
-    """Evaluate on one recording whose words are known. Protocol ``stream``.
+    """Evaluate on one recording whose words are known: ``stream``.
 
     Parameters
     ----------
+    model
+        It must have a streaming file.
+    path
+        The recording.
     truth
-        The file that says what is said in it, see `read_truth`; None means the recording's name
-        with the suffix ``.tsv``. A label that the model does not have counts as ``_unknown_``.
+        The file of its words, see `read_truth`; None means the recording's name with the suffix
+        ``.tsv``. A label that the model does not have counts as ``_unknown_``.
+    tolerance, config, posterior_fn
+        See `evaluate_stream`.
 
     Raises
     ------
@@ -243,15 +279,15 @@ def evaluate_recording(
     """
     path = Path(path)
     rate = model.features.sample_rate
-    said = tuple(
+    truth_words = tuple(
         word if word.label in model.labels else word._replace(label=UNKNOWN)
         for word in read_truth(truth or path.with_suffix(".tsv"))
     )
-    stream = Stream(audio.read(path, sample_rate=rate), said, rate)
-    heard = score_stream(posterior_fn or model_posterior_fn(model), stream)
+    stream = Stream(audio.read(path, sample_rate=rate), truth_words, rate)
+    scored = score_stream(posterior_fn or model_posterior_fn(model), stream)
     details = {"data": path.name, "tolerance": tolerance}
     return _evaluation(
-        model.labels, {path.stem: heard}, None, details, config or model.decoder, tolerance
+        model.labels, {path.stem: scored}, None, details, config or model.decoder, tolerance
     )
 
 
@@ -263,12 +299,12 @@ def _evaluation(
     config: DecoderConfig,
     tolerance: float,
 ) -> StreamEvaluation:
-    scores = {name: score(heard, labels, config, tolerance) for name, heard in streams.items()}
+    scores = {name: score(stream, labels, config, tolerance) for name, stream in streams.items()}
     accepted: list[Detection] = []
     other = None
     if negatives:
-        accepted = negatives.heard.detections(labels, config)
-        other = score_detections(accepted, (), duration=negatives.heard.duration)
+        accepted = negatives.stream.detections(labels, config)
+        other = score_detections(accepted, (), duration=negatives.stream.duration)
     return StreamEvaluation(
         details,
         config,
@@ -276,7 +312,7 @@ def _evaluation(
         other,
         tuple(negatives.locate(d) for d in accepted) if negatives else (),
         tuple(_points(labels, streams, negatives, config, tolerance)),
-        {name: heard.truth for name, heard in streams.items()},
+        {name: stream.truth for name, stream in streams.items()},
         () if negatives else (NO_NEGATIVES,),
     )
 
@@ -288,14 +324,14 @@ def _points(
     config: DecoderConfig,
     tolerance: float,
 ) -> Iterator[OperatingPoint]:
-    """Move the threshold to enter, for all words alike; the threshold to exit gives way to it."""
+    """Move the threshold ``enter`` for all words alike; ``exit`` never exceeds it."""
     for enter in THRESHOLDS:
         moved = dataclasses.replace(
             config, enter=float(enter), exit=min(config.exit, float(enter)), words={}
         )
-        first, *others = (score(heard, labels, moved, tolerance) for heard in streams.values())
+        first, *others = (score(stream, labels, moved, tolerance) for stream in streams.values())
         total = sum(others, start=first)
         if not total.words:
             return  # without words there is nothing to trade
-        counted = score(negatives.heard, labels, moved, tolerance) if negatives else total
+        counted = score(negatives.stream, labels, moved, tolerance) if negatives else total
         yield OperatingPoint(float(enter), total.miss_rate, counted.false_accepts, counted.hours)

@@ -1,4 +1,4 @@
-"""Tuning: the decoder's settings, chosen on streams that no figure is reported on."""
+"""Tuning: detection thresholds and times, chosen on validation streams."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from echoic.config import DecoderConfig
 from echoic.evaluation.clips import Progress
@@ -32,15 +33,25 @@ SMOOTHING = (0.0, 0.08, 0.16, 0.24, 0.32, 0.4)
 ENTER = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99)
 EXIT = (0.25, 0.5, 0.75)
 REFRACTORY = (0.3, 0.5, 0.7)
-"""The grid: seconds, smoothed posteriors, parts of ``enter``, seconds."""
+"""The grid: seconds, probabilities, fractions of ``enter``, seconds."""
 
 TUNING_SEED = 1000
-"""Not that of `evaluate_stream`: the streams that are tuned on are not those that are reported."""
+"""Not the seed of `evaluate_stream`: tuning and reports use different streams."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings, with what they do on streams of words and on recordings without any."""
+    """Settings of the decoder with their scores.
+
+    Attributes
+    ----------
+    config
+        The settings.
+    words
+        Score on the streams of words.
+    others
+        Score on recordings without words; that of the streams where there are none.
+    """
 
     config: DecoderConfig
     words: Score
@@ -48,7 +59,7 @@ class Candidate:
 
     @property
     def cost(self) -> tuple[float, float, float]:
-        """What is to be small, in this order: errors a word, false accepts, delay."""
+        """What is minimized, in this order: error rate, false accepts an hour, median delay (s)."""
         delays = self.words.delays
         return (
             self.words.error_rate,
@@ -59,26 +70,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `tune` chose, and from what.
+    """The result of `tune`.
 
     Attributes
     ----------
     chosen
-        The best candidate under the limit.
+        The best candidate with few enough false accepts.
     before
         The settings that the model had.
     candidates
         All that were tried.
-    limit
+    max_false_accepts
         False accepts an hour that were allowed.
     repeats
-        How often the streams have the same words: see `Score.report`.
+        How many streams have the same words: see `Score.report`.
     """
 
     chosen: Candidate
     before: Candidate
     candidates: tuple[Candidate, ...]
-    limit: float
+    max_false_accepts: float
     repeats: int = 1
 
     @property
@@ -89,7 +100,7 @@ class Tuning:
     def report(self) -> dict[str, Any]:
         """Return the choice and what it replaces as plain data."""
         return {
-            "limit_per_hour": self.limit,
+            "max_false_accepts_per_hour": self.max_false_accepts,
             "candidates": len(self.candidates),
             **{
                 name: {
@@ -109,7 +120,7 @@ def tune(
     data: str | Path,
     *,
     negatives: str | Path | None = None,
-    limit: float = 10.0,
+    max_false_accepts: float = 10.0,
     snrs: Sequence[float] = SNRS,
     words: int | None = WORDS,
     seed: int = TUNING_SEED,
@@ -117,45 +128,45 @@ def tune(
     posterior_fn: PosteriorFn | None = None,
     on_progress: Progress | None = None,
 ) -> Tuning:
-    """Choose the decoder's settings on validation streams and recordings without a word.
+    """Tune detection thresholds on validation streams.
 
-    Of the settings of a grid (`SMOOTHING`, `ENTER`, `EXIT`, `REFRACTORY`) and those that the
-    model has, those with more than ``limit`` false accepts an hour are rejected. Of the others the
-    one with the fewest errors a word is chosen: misses, wrong words among them, and false accepts
-    in the streams of words, so that no miss is saved by firing at words that are to be ignored.
-    Among equals it is the one with the fewest false accepts, then the fastest.
+    The grid is `SMOOTHING`, `ENTER`, `EXIT` and `REFRACTORY`, with the model's own settings.
+    Candidates with more than ``max_false_accepts`` false accepts an hour are rejected. Of the
+    others, the one with the lowest error rate is chosen: misses, wrong words among them, and false
+    accepts in the streams of words, a word. Ties go to fewer false accepts, then to less delay.
 
-    Every stream is heard once; the settings are then tried on its posteriors. Store what was
-    chosen with `bundle.set_decoder`.
+    The model runs once over every stream; the candidates are tried on its posteriors. Store the
+    result with `bundle.set_decoder`.
 
     Parameters
     ----------
     model
         It must have a streaming file.
     data
-        A data set; its validation side is heard, with that side's part of the background noise.
+        A data set; its validation split is used, with that split's part of the background noise.
     negatives
-        A folder of recordings in which no word of the vocabulary is said; not those on which
-        figures are reported. None means that the limit is on the streams of words, for what fires
-        there at words to be ignored and in noise.
-    limit
+        A folder of recordings without any word of the vocabulary; not those of the reported
+        figures. None means that false accepts are counted in the streams of words.
+    max_false_accepts
         False accepts an hour that are allowed, at least 0.
-    snrs, words, seed, tolerance, hear, on_progress
-        See `evaluate_stream`; the seed differs, and so do the streams.
+    snrs, words, seed, tolerance, posterior_fn, on_progress
+        See `evaluate_stream`; the default seed differs, and so do the streams.
 
     Raises
     ------
     ValueError
-        No setting keeps to the limit, or the data is a test archive, which has no such side.
+        No candidate has so few false accepts, or the data is a test archive, which has no splits.
     DataError, AudioError, FileNotFoundError
-        The data cannot be read: see `speech_commands.load`, `audio.read`.
+        The data cannot be read: see `data.load`, `audio.read`.
     """
-    if not limit >= 0:
-        raise ValueError(f"Expected a limit of at least 0 false accepts an hour, received {limit}.")
+    if not max_false_accepts >= 0:
+        raise ValueError(
+            f"Expected max_false_accepts of at least 0 an hour, received {max_false_accepts}."
+        )
     if is_archive(data):
         raise ValueError(
-            f"Expected a data set, received the test archive {data}: what is chosen on a test is "
-            "not measured by it any more."
+            f"Expected a data set, received the test archive {data}: settings tuned on a test "
+            "set can no longer be measured on it. Tune on validation."
         )
     streams, other = run_streams(
         model,
@@ -171,8 +182,8 @@ def tune(
     return choose(
         model.labels,
         list(streams.values()),
-        others=other.heard if other else None,
-        limit=limit,
+        others=other.stream if other else None,
+        max_false_accepts=max_false_accepts,
         before=model.decoder,
         tolerance=tolerance,
     )
@@ -183,30 +194,32 @@ def choose(
     streams: Sequence[ScoredStream],
     *,
     others: ScoredStream | None,
-    limit: float,
+    max_false_accepts: float,
     before: DecoderConfig,
     tolerance: float = TOLERANCE,
 ) -> Tuning:
-    """Choose settings on what was heard of streams and, where given, of others: see `tune`."""
+    """Choose settings on the posteriors of streams and, where given, of others: see `tune`."""
     candidates = tuple(_sweep(labels, streams, others, before, tolerance))
     hours = candidates[0].others.hours
-    if hours * limit < 1:
+    if hours * max_false_accepts < 1:
         logger.warning(
             "%.2f hours cannot show %g false accepts an hour: a single one is more. Tune on more "
-            "recordings, or raise the limit.",
+            "recordings, or allow more false accepts.",
             hours,
-            limit,
+            max_false_accepts,
         )
-    allowed = [c for c in candidates if c.others.false_accepts_per_hour <= limit]
+    allowed = [c for c in candidates if c.others.false_accepts_per_hour <= max_false_accepts]
     if not allowed:
         least = min(candidates, key=lambda c: c.others.false_accepts_per_hour).others
         raise ValueError(
-            f"Expected settings with at most {limit:g} false accepts an hour, received none: the "
-            f"strictest have {least.false_accepts_per_hour:.1f} ({least.false_accepts} in "
-            f"{least.hours:.2f} h). Raise the limit, or train a model that knows more words."
+            f"Expected settings with at most {max_false_accepts:g} false accepts an hour, received "
+            f"none: the strictest have {least.false_accepts_per_hour:.1f} ({least.false_accepts} "
+            f"in {least.hours:.2f} h). Allow more, or train a model that rejects more words."
         )
     chosen = min(allowed, key=lambda c: c.cost)
-    return Tuning(chosen, candidates[0], candidates, limit, repeats([s.truth for s in streams]))
+    return Tuning(
+        chosen, candidates[0], candidates, max_false_accepts, repeats([s.truth for s in streams])
+    )
 
 
 def _sweep(
@@ -216,21 +229,23 @@ def _sweep(
     before: DecoderConfig,
     tolerance: float,
 ) -> Iterator[Candidate]:
-    """Try the settings that the model has, then those of the grid; smooth once a window."""
-    heard = [*streams, *([others] if others else [])]
-    step = heard[0].posteriors.step
+    """Score the model's own settings, then those of the grid; smooth once a window."""
+    every = [*streams, *([others] if others else [])]
+    step = every[0].posteriors.step
     for window, settings in itertools.groupby(
         (Decoder(labels, config=config, step=step) for config in (before, *_grid())),
         key=lambda decoder: decoder.window,
     ):
-        smoothed = [_smoothed(h, window) for h in heard]
+        smoothed = [_smoothed(stream, window) for stream in every]
         for decoder in settings:
             scores = []
-            for h, rows in zip(heard, smoothed, strict=True):
+            for stream, rows in zip(every, smoothed, strict=True):
                 decoder.reset()
-                detections = decoder.decide(h.posteriors.times, rows)
+                detections = decoder.decide(stream.posteriors.times, rows)
                 scores.append(
-                    score_detections(detections, h.truth, duration=h.duration, tolerance=tolerance)
+                    score_detections(
+                        detections, stream.truth, duration=stream.duration, tolerance=tolerance
+                    )
                 )
             total = sum(scores[1 : len(streams)], start=scores[0])
             yield Candidate(decoder.config, total, scores[-1] if others else total)
@@ -243,6 +258,6 @@ def _grid() -> Iterator[DecoderConfig]:
         )
 
 
-def _smoothed(heard: ScoredStream, window: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    rows = heard.posteriors.probabilities.astype(np.float64)
+def _smoothed(stream: ScoredStream, window: int) -> npt.NDArray[np.float64]:
+    rows = stream.posteriors.probabilities.astype(np.float64)
     return smooth(np.pad(rows, ((window - 1, 0), (0, 0))), window)

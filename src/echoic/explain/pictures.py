@@ -179,7 +179,7 @@ def explained(
     influence = attribution.occlusion(trace, at=at)
     decision = trace.decision(at)
     since = "" if trace.notes else f", decided after {decision.since:.2f} s"
-    title = f"{name}: {bundle.name} hears {decision.label!r}{since}"
+    title = f"{name}: {bundle.name} predicts {decision.label!r}{since}"
     return explanation(trace, influence, title=title)
 
 
@@ -237,7 +237,7 @@ def _draw_states(axes: Axes, layer: Recurrence) -> None:
 
 
 def _draw_gates(axes: Axes, layer: Recurrence) -> None:
-    axes.set_title(f"Gates of {layer.name}: mean, and middle half of the units")
+    axes.set_title(f"Gates of {layer.name}")
     axes.set_ylabel("Gate\n(1 = open)")
     for name, values in layer.gates.items():
         colour, meaning = GATES[name]

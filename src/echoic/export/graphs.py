@@ -95,13 +95,13 @@ def step(model: keras.Model, config: FeatureConfig) -> bytes:
     network, front_end = Step(model), MFCC(config)
 
     def run(samples: Any, states: dict[str, Any]) -> dict[str, Any]:
+        before = {name: states[f"{STATE}{name}"] for name in front_end.states}
         with tf.name_scope(FRONT_END):
-            heard = ops.concatenate([states[WAVEFORM_STATE], samples], axis=1)
-            frames = front_end.frames(heard)
-            rest = heard[:, -config.padding :] if config.padding else heard[:, :0]
-        return {**_step(network, frames, states), WAVEFORM_STATE: rest}
+            frames, after = front_end.step(samples, before)
+        rest = {f"{STATE}{name}": value for name, value in after.items()}
+        return {**_step(network, frames, states), **rest}
 
-    states = {WAVEFORM_STATE: (1, config.padding), **_states(network)}
+    states = _states(front_end) | _states(network)
     samples = (1, network.frames * config.hop_length)
     return _convert(model, "step", run, {"samples": samples}, states)
 
@@ -131,8 +131,8 @@ def core(model: keras.Model, *, adjust: Callable[[Any], None] | None = None) -> 
     return _convert(model, "step", run, {"frames": frames}, _states(network), adjust)
 
 
-def _states(network: Step) -> Shapes:
-    return {f"{STATE}{name}": shape for name, shape in network.states.items()}
+def _states(part: Step | MFCC) -> Shapes:
+    return {f"{STATE}{name}": shape for name, shape in part.states.items()}
 
 
 def _step(network: Step, frames: Any, states: dict[str, Any]) -> dict[str, Any]:

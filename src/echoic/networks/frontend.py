@@ -65,6 +65,32 @@ class MFCC(keras.layers.Layer):
             return decibels
         return ops.matmul(decibels, self._dct)  # (batch, frames, n_mfcc)
 
+    @property
+    def states(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each state of a stream by name, for a batch of one; they start at zeros."""
+        return {"waveform": (1, self.config.padding)}
+
+    def step(self, samples: Any, states: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Compute the features of the next samples of a stream.
+
+        Parameters
+        ----------
+        samples
+            Shape (1, samples), whole hops.
+        states
+            The states that the last step returned.
+
+        Returns
+        -------
+        features
+            Shape (1, frames, channels).
+        states
+            The samples that the next frame still sees.
+        """
+        padding = self.config.padding
+        x = ops.concatenate([states["waveform"], samples], axis=1)
+        return self.frames(x), {"waveform": x[:, -padding:] if padding else x[:, :0]}
+
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, samples = input_shape
         frames = None if samples is None else self.config.n_frames(samples)

@@ -1,7 +1,4 @@
-"""Pictures of a diagnosis: is it as sure as it is right, for whom does it err, what does it refuse?
-
-As in `scores`, what is drawn are figures; where they come from is `evaluation.diagnosis`.
-"""
+"""Pictures of an analysis: calibration, speakers, open set."""
 
 from __future__ import annotations
 
@@ -20,18 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHANCE = "#E6E6E6"
-"""Fill of what chance alone would give."""
+"""Fill of the range that chance alone gives."""
 
 FURTHEST = 8.0
-"""Log-odds (nats) from which on all scores are drawn together: 99.97 %, and as little."""
+"""Log-odds (nats) beyond which all scores are drawn together: 99.97 %, and 0.03 %."""
 
 
 def reliability(bins: Sequence[ReliabilityBin], *, title: str = "") -> Figure:
-    """Draw whether a recognizer is right as often as it is sure: a reliability diagram.
+    """Draw accuracy against confidence: a reliability diagram.
 
-    A point a bin, its mean confidence against the fraction that was right, with the 95 % Wilson
-    interval of that; a calibrated recognizer's lie on the diagonal, those of one that is too sure
-    of itself below it. Under it the number of answers in each bin, on a logarithmic axis.
+    A point a bin, its mean confidence against its accuracy, with the 95 % Wilson interval of
+    that. The points of a calibrated recognizer lie on the diagonal, those of an overconfident one
+    below it. The lower panel has the number of clips in each bin, on a logarithmic axis.
 
     Parameters
     ----------
@@ -59,17 +56,17 @@ def reliability(bins: Sequence[ReliabilityBin], *, title: str = "") -> Figure:
     ends = 100 * np.array([metrics.wilson_interval(round(b.accuracy * b.n), b.n) for b in bins])
     with new_figure(0.65 * WIDTH, 5.8, title) as figure:
         top, bottom = figure.subplots(2, 1, height_ratios=(3.6, 1), sharex=True)
-        top.plot((0, 100), (0, 100), "-", color=PALE, linewidth=1, label="as sure as right")
+        top.plot((0, 100), (0, 100), "-", color=PALE, linewidth=1, label="perfect calibration")
         top.fill_between((0, 100), (0, 100), color="#F7F7F7", linewidth=0)
         top.vlines(sure, *ends.T, color=BLUE, alpha=0.35, linewidth=2, label="95 % interval")
         top.plot(
-            sure, right, "o-", color=BLUE, linewidth=1, markersize=5, label="answers", clip_on=False
+            sure, right, "o-", color=BLUE, linewidth=1, markersize=5, label="a bin", clip_on=False
         )
-        top.text(97, 4, "too sure of itself", ha="right", color=GREY)
-        top.text(3, 96, "too modest", va="top", color=GREY)
+        top.text(97, 4, "overconfident", ha="right", color=GREY)
+        top.text(3, 96, "underconfident", va="top", color=GREY)
         top.set_xlim(0, 100)
         top.set_ylim(0, 102)
-        top.set_ylabel("Right (%)")
+        top.set_ylabel("Accuracy (%)")
         bottom.bar(
             [100 * b.lower for b in bins],
             [b.n for b in bins],
@@ -82,7 +79,7 @@ def reliability(bins: Sequence[ReliabilityBin], *, title: str = "") -> Figure:
         bottom.set_ylim(bottom=0.7)
         bottom.yaxis.set_major_formatter("{x:,g}")
         bottom.set_xlabel("Confidence (%)")
-        bottom.set_ylabel("SoftLabels")
+        bottom.set_ylabel("Clips")
         figure.align_ylabels([top, bottom])
         figure.legend(loc="outside lower center", ncols=3)
     return figure
@@ -96,13 +93,12 @@ def speakers(
     names: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Draw for whom a recognizer errs, beside what chance alone would do.
+    """Draw the accuracy of each speaker, beside what chance alone would give.
 
-    On the left the speakers from the worst to the best, the worst apart from each other on a
-    logarithmic axis; a grey band holds 95 % of such lines where every speaker is understood
-    equally well. On the right each speaker's accuracy over the number of clips, a larger point for
-    several speakers in one place; by chance one in twenty would be outside of the grey funnel.
-    The worst are named.
+    On the left the speakers from the worst to the best, on a logarithmic axis; a grey band holds
+    95 % of such lines where every speaker is served equally well. On the right each speaker's
+    accuracy over the number of clips, a larger point for several speakers in one place; by chance
+    one in twenty would be outside of the grey funnel. The worst are named.
 
     Parameters
     ----------
@@ -111,8 +107,7 @@ def speakers(
     chance : array-like of float, shape (draws, speakers)
         Accuracies that chance alone gave the same numbers of clips, from 0 to 1, in any order.
     names : sequence of str
-        Who is named, in the order of the speakers; empty for nobody, and a blank for one who
-        is not.
+        Names in the order of the speakers, blank for one that is not named; empty for nobody.
     title : str
         Model and protocol; a long one is wrapped.
 
@@ -144,7 +139,7 @@ def speakers(
     if not ((hits >= 0) & (hits <= n) & (n > 0)).all():
         raise ValueError(
             "`clips` must be at least 1 and `right` between 0 and `clips`. Received: clips from "
-            f"{n.min()}, right from {hits.min()} to {hits.max()}. Leave out who said nothing."
+            f"{n.min()}, right from {hits.min()} to {hits.max()}. Leave out speakers without clips."
         )
     accuracy = 100 * hits / n
     overall = hits.sum() / n.sum()
@@ -164,10 +159,10 @@ def speakers(
             color=BLUE,
             markersize=3.5,
             markeredgewidth=0,
-            label="a speaker; at the right larger for several",
+            label="a speaker (right: larger for several)",
         )
-        left.set_xlabel("Speakers, worst first")
-        left.set_ylabel("Clips that were right (%)")
+        left.set_xlabel("Speakers, worst first (logarithmic)")
+        left.set_ylabel("Accuracy (%)")
         left.set_xlim(0.9, max(1.05 * len(n), 2))
         left.xaxis.set_major_formatter("{x:,g}")
         left.xaxis.set_minor_formatter("")
@@ -186,19 +181,20 @@ def open_set(
     recall: float = 0.95,
     title: str = "",
 ) -> Figure:
-    """Draw how far the words that are known lie apart from those that are not.
+    """Draw the scores of commands and of other words.
 
-    The share of clips over the largest probability of a command, on an axis that is even in the
-    log-odds, for almost all scores lie close to 0 or to 1. What is right of the line is accepted.
+    The share of clips over the largest probability of a command, on an axis that is linear in the
+    log-odds, because almost all scores lie close to 0 or to 1. Clips right of the line are
+    accepted.
 
     Parameters
     ----------
     positive : array-like of float, shape (n,)
         Scores of clips of the commands, from 0 to 1.
     negatives : mapping of str to array-like of float
-        Scores of other words, by what they are called; an empty array is left out.
+        Scores of other words, by the name of their kind; an empty array is left out.
     threshold : float
-        From which on a score is accepted, from 0 to 1.
+        The least score that is accepted, from 0 to 1.
     recall : float
         Fraction of the commands that is accepted there.
     title : str
@@ -248,7 +244,7 @@ def open_set(
         panels[-1].set_xlabel("Largest probability of a command (%)")
         figure.supylabel("Clips (%)", fontsize=9)
         panels[0].annotate(
-            f"accepts {100 * recall:g} % of the commands",
+            f"threshold: {100 * recall:g} % of the commands are right of it",
             (line, 0.94),
             (-6, 0),
             xycoords=("data", "axes fraction"),

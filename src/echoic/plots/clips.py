@@ -1,8 +1,9 @@
-"""Pictures of sound: what a recognizer heard, what augmentation makes of it."""
+"""Pictures of sound: predictions for a clip or a recording, and augmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from echoic.plots.panels import (
     draw_scale,
     draw_waveform,
     half_height,
+    looks,
     place_names,
     standardize,
 )
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from echoic.config import AugmentationConfig, FeatureConfig
     from echoic.runtime.recognizer import Recognizer
+
+LEGEND_COLUMNS = 7
 
 
 def prediction(
@@ -50,13 +54,13 @@ def prediction(
     """Draw the way from sound to word: waveform, MFCC and probabilities.
 
     The first two panels share a time axis, and so does the third where there are several
-    instants: a label that ever exceeds 5 % is coloured and named above its highest point, a
-    word also above its other peaks over one half where there is room; the others are grey.
-    ``_silence_`` and ``_unknown_``, which are no words, are black. A single instant is shown
-    as one bar a label, in the vocabulary's order.
+    instants: a label that ever exceeds 5 % is coloured, named above its highest point and listed
+    in the legend; a word is also named above its other peaks over one half where there is room.
+    The other labels are pale grey. ``_silence_`` is black and ``_unknown_`` grey, for they are no
+    words. A single instant is shown as one bar a label, in the vocabulary's order.
 
     Each MFCC is standardized over the clip (its mean subtracted, then divided by its standard
-    deviation), for coefficient 0, the loudness, spans far more than the others. Column k is
+    deviation), because coefficient 0, the loudness, spans far more than the others. Column k is
     the k-th hop, the newest samples of frame k.
 
     Parameters
@@ -76,10 +80,10 @@ def prediction(
     probabilities : array-like of float, shape (n, labels)
         From 0 to 1.
     heard : array-like of bool, shape (n, labels), optional
-        Where a label counts as said: only such labels are coloured, and named by their peaks there.
-        A single instant is drawn without regard to it.
+        Where a label is taken as said: only such labels are coloured, and named by their peaks
+        there. A single instant is drawn without regard to it.
     title : str
-        What is heard; a long one is wrapped.
+        Name of the recording; a long one is wrapped.
 
     Returns
     -------
@@ -108,7 +112,10 @@ def prediction(
     names = [] if single else place_names(instants, meant, labels, duration)
     rows = 1 + max((name.row for name in names), default=-1)
     heights = [1.3, 1.7, 0.2 + 0.18 * len(labels) if single else 2.0]
-    with new_figure(WIDTH, sum(heights) + 1.2 + rows * NAME_ROW / 72, title) as figure:
+    room = 1.2 + rows * NAME_ROW / 72
+    if not single:
+        room += 0.2 * ceil((1 + len(looks(meant, labels))) / LEGEND_COLUMNS)
+    with new_figure(WIDTH, sum(heights) + room, title) as figure:
         top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
         top.set_ylabel(AMPLITUDE)
         draw_waveform(top, waveform, sample_rate=sample_rate)
@@ -128,15 +135,16 @@ def prediction(
             bottom.set_xlim(0, duration)
             bottom.set_xlabel("Time (s)")
             bottom.set_ylabel("Probability")
-            draw_posteriors(bottom, instants, posteriors, labels, names, meant=meant)
+            shown = draw_posteriors(bottom, instants, posteriors, labels, names, meant=meant)
+            figure.legend(handles=shown, loc="outside lower center", ncols=LEGEND_COLUMNS)
             figure.align_ylabels([top, middle, bottom])
     return figure
 
 
 def recording(recognizer: Recognizer, path: str | Path) -> Figure:
-    """Draw a recording as a model hears it: `prediction` of a file, clip by clip.
+    """Draw a recording with a model's predictions: `prediction` of a file, window by window.
 
-    Named is what `recognizer.merge` takes for said: what two windows hear, and not one alone.
+    The words are those of `recognizer.merge`: what two windows agree on, and not one alone.
 
     Raises
     ------
@@ -177,7 +185,7 @@ def augmentations(
     hop_length: int,
     title: str = "",
 ) -> Figure:
-    """Draw what augmentation does to a clip: a row each, waveform left and MFCC right.
+    """Draw augmented versions of a clip: a row each, waveform left and MFCC right.
 
     All rows share their scales. Each MFCC is standardized with the mean and the standard
     deviation that it has in the first row, so that a change of colour is a change of sound.

@@ -1,4 +1,4 @@
-"""Panels that several pictures have, and the checks of what is drawn in them."""
+"""Panels of several pictures, and the checks of their data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from echoic.labels import SILENCE, UNKNOWN
-from echoic.plots.style import INK, LINES, PALE, PALETTE, Floats
+from echoic.plots.style import GREY, INK, LINES, PALE, PALETTE, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
+    from matplotlib.lines import Line2D
 
 SHOWN = 0.05  # A label that never exceeds this probability stays grey and unnamed.
 AMPLITUDE = "Amplitude\n(full scale = 1)"
@@ -67,26 +68,26 @@ class Look(NamedTuple):
     width: float = 1.6  # points
 
 
-def _looks(posteriors: Floats, labels: Sequence[str], shown: float = SHOWN) -> dict[int, Look]:
+def looks(posteriors: Floats, labels: Sequence[str], shown: float = SHOWN) -> dict[int, Look]:
     """Give each label that ever exceeds `shown` its look, the most probable first."""
     peaks = posteriors.max(axis=0)
-    looks: dict[int, Look] = {}
+    found: dict[int, Look] = {}
     words = 0
     for label in (int(i) for i in np.argsort(-peaks, kind="stable") if peaks[i] > shown):
         if labels[label] in (SILENCE, UNKNOWN):
-            looks[label] = Look("black", "-" if labels[label] == SILENCE else "--", 1.0)
+            found[label] = Look("black" if labels[label] == SILENCE else GREY, "-", 1.0)
         else:
             rounds, colour = divmod(words, len(PALETTE))
-            looks[label] = Look(PALETTE[colour], LINES[rounds % len(LINES)])
+            found[label] = Look(PALETTE[colour], LINES[rounds % len(LINES)])
             words += 1
-    return looks
+    return found
 
 
 def draw_bars(axes: Axes, posterior: Floats, labels: Sequence[str]) -> None:
-    looks = _looks(posterior[np.newaxis], labels)
-    colours = [looks[i].colour if i in looks else PALE for i in range(len(labels))]
+    seen = looks(posterior[np.newaxis], labels)
+    colours = [seen[i].colour if i in seen else PALE for i in range(len(labels))]
     axes.barh(range(len(labels)), posterior, color=colours)
-    for i in looks:
+    for i in seen:
         inside = posterior[i] > 0.9
         axes.annotate(
             f"{posterior[i]:.2f}",
@@ -136,12 +137,12 @@ def place_names(
     from matplotlib.textpath import TextPath
 
     bold = FontProperties(family="DejaVu Sans", weight="bold")
-    looks = _looks(posteriors, labels, shown)
-    highest = {label: int(np.argmax(posteriors[:, label])) for label in looks}
+    seen = looks(posteriors, labels, shown)
+    highest = {label: int(np.argmax(posteriors[:, label])) for label in seen}
     first = sorted((index, label) for label, index in highest.items())
     again = sorted(
         (index, label)
-        for label in looks
+        for label in seen
         if labels[label] not in (SILENCE, UNKNOWN)
         for index in _peaks(posteriors[:, label])
         if index != highest[label]
@@ -161,7 +162,7 @@ def place_names(
                 continue  # A repeated name is not worth another row.
             taken.append([])
         taken[row].append((x - half, x + half))
-        names.append(Name(text, looks[label], time, float(posteriors[index, label]), x, row))
+        names.append(Name(text, seen[label], time, float(posteriors[index, label]), x, row))
     return names
 
 
@@ -180,13 +181,21 @@ def draw_posteriors(
     *,
     shown: float = SHOWN,
     meant: Floats | None = None,
-) -> None:
-    looks = _looks(posteriors if meant is None else meant, labels, shown)
+) -> list[Line2D]:
+    """Draw probabilities over time and name what is likely.
+
+    Returns
+    -------
+    list of Line2D
+        An entry of the legend for each coloured label, in the vocabulary's order, and one for the
+        others where there are any.
+    """
+    seen = looks(posteriors if meant is None else meant, labels, shown)
     for label in range(posteriors.shape[1]):
-        if label not in looks:
+        if label not in seen:
             axes.plot(instants, posteriors[:, label], color=PALE, linewidth=0.8, clip_on=False)
     # The most probable last, for it lies on top.
-    for label, look in reversed(looks.items()):
+    for label, look in reversed(seen.items()):
         axes.plot(
             instants,
             posteriors[:, label],
@@ -213,6 +222,15 @@ def draw_posteriors(
             fontweight="bold",
         )
     axes.set_ylim(-0.02, 1.04)
+    entries = []
+    for label in sorted(seen):
+        look = seen[label]
+        (entry,) = axes.plot([], [], look.line, color=look.colour, linewidth=look.width)
+        entry.set_label(labels[label])
+        entries.append(entry)
+    if len(seen) < len(labels):
+        entries += axes.plot([], [], color=PALE, linewidth=0.8, label="other labels")
+    return entries
 
 
 # Checks

@@ -1,4 +1,4 @@
-"""Pictures of sweeps: how the accuracy follows what is done to the clips."""
+"""Pictures of sweeps: accuracy over the strength of a change of the clips."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def sweep(
     lowest: float | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw accuracy against the strength of what was done to the clips.
+    """Draw accuracy over the strength of a change of the clips.
 
-    A curve a kind, each point with its interval; the accuracy of the same clips left as they are
-    is a broken line, with its interval as a band. Points of several curves stand a little beside
-    each other, so that no interval hides another.
+    A curve a kind, each point with its interval. The accuracy of the same clips unchanged is a
+    dashed line, with its interval as a band. Points of several curves stand a little beside each
+    other, so that no interval hides another.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def sweep(
     curves : mapping of str to array-like of float, shape (n, 3)
         Accuracy and the two ends of its interval at each strength, from 0 to 1; by kind.
     unchanged : (float, float, float)
-        The same of the clips left as they are.
+        The same of the unchanged clips.
     axis : str
-        What the strengths are, with their unit.
+        Name of the strengths, with their unit.
     lowest : float, optional
         Accuracy at the foot of the axis, from 0 to 1; None fits it to the curves. Give several
         pictures the same one, and they can be compared.
@@ -77,11 +77,13 @@ def sweep(
     step = float(np.abs(np.diff(values)).min()) if len(values) > 1 else 1.0
     places = np.asarray(values, dtype=float)
     beside = 0.08 * step * (np.arange(len(points)) - (len(points) - 1) / 2)
-    with new_figure(WIDTH, 3.6 if len(points) > 1 else 2.5, title) as figure:
+    with new_figure(WIDTH, 3.8 if len(points) > 1 else 2.8, title) as figure:
         axes = figure.add_subplot()
         accuracy, lower, upper = (100 * x for x in unchanged)
         axes.axhspan(lower, upper, color="#F2F2F2", linewidth=0, zorder=0)
-        axes.axhline(accuracy, color=GREY, linestyle="--", linewidth=1, zorder=1)
+        axes.axhline(
+            accuracy, color=GREY, linestyle="--", linewidth=1, zorder=1, label="unchanged clips"
+        )
         for (kind, curve), offset, colour, marker in zip(
             points.items(), beside, cycle(PALETTE), cycle(MARKERS), strict=False
         ):
@@ -91,7 +93,7 @@ def sweep(
                 places + offset, height, "-", marker=marker, markersize=5, color=colour, label=kind
             )
         axes.annotate(
-            f"as they are\n{accuracy:.1f} %",
+            f"unchanged\n{accuracy:.1f} %",
             (1, accuracy),
             (4, 0),
             xycoords=axes.get_yaxis_transform(),
@@ -105,6 +107,14 @@ def sweep(
         axes.set_axisbelow(True)
         axes.set_xlabel(axis)
         axes.set_ylabel("Accuracy (%)")
-        if len(points) > 1:
-            figure.legend(loc="outside lower center", ncols=min(len(points), 4))
+        axes.plot(
+            [], [], "-", color=GREY, linewidth=1, alpha=0.6, label="95 % interval (bar, band)"
+        )
+        handles, names = axes.get_legend_handles_labels()
+        figure.legend(
+            handles[1:] + handles[:1],
+            names[1:] + names[:1],
+            loc="outside lower center",
+            ncols=min(len(points) + 2, 4),
+        )
     return figure

@@ -1,4 +1,4 @@
-"""Pictures of figures: how a model learned, where it errs."""
+"""Pictures of figures: confusion matrix, learning curves, DET curve."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: str = "") -> Figure:
-    """Draw which label was taken for which.
+    """Draw a confusion matrix.
 
-    A cell holds its number of clips, blank for none, and is as dark as the square root of its
-    share of the row, for otherwise only the diagonal would show. The shares on the diagonal,
-    the recall of each label, stand on the right.
+    A cell holds its number of clips, blank for none. Its darkness is the square root of its share
+    of the row, because otherwise only the diagonal would show. The shares on the diagonal, the
+    recall of each label, stand on the right.
 
     Parameters
     ----------
     confusion : array-like of int, shape (n_labels, n_labels)
-        Counts, rows true and columns predicted, as `metrics.confusion_matrix` gives them.
+        Counts, rows true and columns predicted, as `sklearn.metrics.confusion_matrix` gives them.
     labels : sequence of str
         Names of the rows and columns.
     title : str
@@ -41,15 +41,27 @@ def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: 
     ValueError
         If `confusion` is not a square matrix of counts, or there is not a name for each row.
     """
-    recall = metrics.recall(confusion)
     counts = np.asarray(confusion)
+    if (
+        counts.ndim != 2
+        or not counts.size
+        or counts.shape[0] != counts.shape[1]
+        or not np.issubdtype(counts.dtype, np.integer)
+        or counts.min() < 0
+    ):
+        raise ValueError(
+            "`confusion` must hold counts, integers from 0, in a shape (n_labels, n_labels). "
+            f"Received: dtype={counts.dtype}, shape={counts.shape}. "
+            "Pass what `sklearn.metrics.confusion_matrix` gives, not normalized."
+        )
     n = len(counts)
     if len(labels) != n:
         raise ValueError(
             f"`labels` must name the {n} rows of `confusion`. Received: {len(labels)} labels. "
             "Pass the vocabulary of the predictions."
         )
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    clips = counts.sum(axis=1)
+    shares = counts / np.maximum(clips[:, None], 1)
     darkness = np.sqrt(shares)
     cell = 0.27 if n > 20 else 0.46  # inches
     digit = 0.64  # Width of a digit as a fraction of the font's size.
@@ -69,6 +81,11 @@ def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: 
                 color="white" if darkness[row, column] > 0.55 else INK,
             )
         axes.set_xlabel("Predicted label")
+        figure.supxlabel(
+            "Number of clips; the darker a cell, the larger its share of the row",
+            fontsize=8,
+            color=GREY,
+        )
         axes.set_ylabel("True label")
         axes.set_xticks(range(n), labels, rotation=90)
         axes.set_yticks(range(n), labels)
@@ -78,7 +95,8 @@ def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: 
         axes.grid(which="minor", color="#EEEEEE")
         right = axes.secondary_yaxis("right")
         right.set_ylabel("Recall (share of the row)", labelpad=8)
-        right.set_yticks(range(n), ["n/a" if np.isnan(r) else f"{r:.1%}" for r in recall])
+        recall = zip(np.diagonal(shares), clips, strict=True)
+        right.set_yticks(range(n), [f"{share:.1%}" if of else "n/a" for share, of in recall])
         for each in (axes, right):
             each.tick_params(which="both", length=0)
             each.spines[:].set_visible(False)
@@ -86,7 +104,7 @@ def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: 
 
 
 def history(epochs: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
-    """Draw how a training went: loss and accuracy by epoch, training against validation.
+    """Draw learning curves: loss and accuracy by epoch, training against validation.
 
     The best epoch is the one that training keeps: that of the highest validation accuracy, among
     equals that of the lowest validation loss, then the first. Without validation none is marked.
@@ -95,8 +113,8 @@ def history(epochs: Mapping[str, Sequence[float]], *, title: str = "") -> Figure
     ----------
     epochs : mapping of str to sequence of float
         A Keras history: any of ``loss`` and ``val_loss`` in nats, ``accuracy`` and
-        ``val_accuracy`` from 0 to 1, each a value an epoch; other keys are left aside. A value
-        that is not finite leaves a gap, for a training that failed is worth a picture too.
+        ``val_accuracy`` from 0 to 1, each a value an epoch; other keys are ignored. A value that
+        is not finite leaves a gap.
     title : str
         What was trained; a long one is wrapped.
 
@@ -171,11 +189,11 @@ def det_curve(
     chosen: tuple[int, float] | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw the trade of misses against false accepts: detection error trade-off (Martin 1997).
+    """Draw misses against false accepts: the detection error trade-off (Martin 1997).
 
     A point a threshold, over false accepts an hour on a logarithmic axis, with the exact 95 %
-    interval of that rate. Where nothing was accepted there is no rate: such points are hollow and
-    stand in a grey margin, left of one in all the hours.
+    interval of that rate. Without a false accept there is no rate: such points are hollow and
+    stand in a grey margin, left of the rate of one in all the hours.
 
     Parameters
     ----------
@@ -244,8 +262,12 @@ def det_curve(
         axes.hlines(misses, np.maximum(intervals[:, 0], left), intervals[:, 1], color=PALE)
         axes.plot(shown, misses, "-", color=BLUE, linewidth=1)
         heard = counts > 0
-        axes.plot(shown[heard], misses[heard], "o", color=BLUE, label="one threshold")
-        axes.plot(shown[~heard], misses[~heard], "o", color=BLUE, markerfacecolor="white")
+        axes.plot(
+            shown[heard], misses[heard], "o", color=BLUE, label="a threshold, its value beside"
+        )
+        hollow = axes.plot(shown[~heard], misses[~heard], "o", color=BLUE, markerfacecolor="white")
+        if not heard.all():
+            hollow[0].set_label("a threshold without a false accept")
         top = 1.25 * max(float(misses.max()), 100 * chosen[1] if chosen else 0.0, 1.0)
         last = (0.0, -1.0)
         for x, y, threshold in zip(shown, misses, thresholds, strict=True):
@@ -267,16 +289,16 @@ def det_curve(
                 "D",
                 color=VERMILLION,
                 markersize=8,
-                label="the settings in use",
+                label="the model's settings",
             )
         axes.set_ylim(0, top)
         axes.plot([], [], "-", color=PALE, label="95 % interval")
-        axes.set_xlabel("False accepts per hour")
+        axes.set_xlabel("False accepts per hour (logarithmic)")
         axes.set_ylabel("Missed words (%)")
         axes.text(
             least / 2,
             0.98,
-            f"none\nin {hours:.2g} h",
+            f"no false\naccept in\n{hours:.2g} h",
             transform=axes.get_xaxis_transform(),
             ha="center",
             va="top",

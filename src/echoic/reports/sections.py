@@ -1,9 +1,9 @@
-"""A report in parts: each says in words, figures and a picture how one thing stands."""
+"""The parts of a report: a section has a text, a table, a picture, recordings and tiles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ class Sound:
     title
         What it is an example of, a few words.
     note
-        What else is to be known of it, a few words.
+        A few more words.
     waveform
         Shape (samples,), float32.
     """
@@ -44,12 +44,21 @@ class Tile:
     name
         What it is, a few words.
     note
-        Its interval, or how many it is of; may be empty.
+        Its interval, or how many clips it is of; may be empty.
+    better
+        Which direction is better.
+    level
+        The figure as a fraction, 0 to 1: its place on the scale of the tile. None draws no scale.
+    reference
+        What it compares with, by a name, on the same scale; None where there is nothing.
     """
 
     value: str
     name: str
     note: str = ""
+    better: Literal["higher", "lower"]
+    level: float | None = None
+    reference: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,9 @@ class Section:
     title
         What it is about, a few words.
     text
-        What the figures are, how they were made and how to read them, a few sentences.
+        What the figures are, how they were measured and how to read them. Paragraphs are parted
+        by empty lines, code stands between backticks, and lines that begin with four spaces are a
+        command.
     data
         The figures as plain data; fractions are 0 to 1, undefined ones None.
     columns, rows
@@ -73,7 +84,7 @@ class Section:
     sounds
         Examples to listen to; empty where there are none.
     tiles
-        What says most of it, for the head of a page; empty where nothing does.
+        The most important figures, for the head of a page; empty where there are none.
     """
 
     key: str
