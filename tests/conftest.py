@@ -29,10 +29,21 @@ ROOT = Path(__file__).parents[1]
 TEST_DATA = Path(os.environ.get("ECHOIC_TEST_DATA", ROOT.parent / "shared"))
 """Folder of real recordings, packed: ``speech_commands/unpack`` writes them."""
 
-LONGEST = ("test_notebooks.py", "test_run.py", "test_microphone.py", "test_recall.py")
+LONGEST = (
+    "test_run.py",
+    "test_notebooks.py",
+    "test_checkpoints.py",
+    "test_recall.py",
+    "test_cli.py",
+    "test_plots.py",
+    "test_family.py",
+    "test_package.py",
+    "test_microphone.py",
+)
 """Files that take longest, in this order: they begin first, so that no process waits for one."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep each file, and all that hears sound in real time, in one process; begin with LONGEST."""
     for item in items:

@@ -7,10 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
-from echoic import networks
+from echoic import metrics, networks
 
 
 def calibrate(model: keras.Model, features: Any, targets: Any) -> float:
@@ -35,13 +33,8 @@ def calibrate(model: keras.Model, features: Any, targets: Any) -> float:
     """
     logits = networks.clip_logits(model.predict(features, batch_size=128, verbose=0))
     logits = np.asarray(logits, dtype=np.float64)
-    targets = targets[:, 0, : logits.shape[1]]
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float(np.mean(logsumexp(scaled, axis=1) - (scaled * targets).sum(axis=1)))
-
-    temperature = float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+    labels = targets[:, 0, : logits.shape[1]].argmax(axis=1)
+    temperature = metrics.best_temperature(logits, labels)
     layer = model.get_layer("logits")
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
     return temperature
