@@ -300,7 +300,7 @@ def test_evaluate_for_people(tiny_model, sample):
     done = echoic("evaluate", tiny_model, "--data", sample)
     assert done.returncode == 0
     assert "95 % interval" in done.stdout
-    assert "heard as" in done.stdout
+    assert "predicted as" in done.stdout
     assert "index.html" not in done.stdout
 
 
@@ -313,7 +313,7 @@ def test_evaluate_writes_a_page(tiny_model, sample, tmp_path):
     report = json.loads((tmp_path / "r" / "report.json").read_text(encoding="utf-8"))
     assert list(report["sections"]) == [
         "classes",
-        "mistakes",
+        "confusions",
         "speakers",
         "calibration",
         "open_set",
@@ -322,7 +322,7 @@ def test_evaluate_writes_a_page(tiny_model, sample, tmp_path):
         "shift",
         "speed",
         "loudness",
-        "streaming",
+        "streams",
     ]
     assert report["sections"]["shift"]["unchanged"]["n"] == 4
     text = page.read_text(encoding="utf-8")
