@@ -7,7 +7,7 @@ DEMO_EPOCHS := 60
 
 .PHONY: demo test docs notebooks clean
 
-demo: $(VENV)/ready
+demo: $(VENV)/demo
 	@echo
 	@echo "1. A model trained on real people hears synthetic voices that it has never heard:"
 	$(BIN)/echoic predict data/sample/stream.wav
@@ -15,7 +15,7 @@ demo: $(VENV)/ready
 	@echo "   What was said, and when: data/sample/stream.tsv"
 	@sed 's/^/     /' data/sample/stream.tsv
 	@echo
-	@echo "2. Train one of your own, on the small synthetic sample (about two minutes):"
+	@echo "2. Train one of your own, on the small synthetic sample (about a minute):"
 	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
 	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=12 --set training.batch_size=48 \
 	  --set "data.extra_data=[]" --set "training.teachers=[]"
@@ -45,17 +45,25 @@ docs: $(VENV)/ready
 notebooks: $(VENV)/ready
 	$(BIN)/python notebooks/run.py
 
-# The environment, made again when what it depends on has changed.
-$(VENV)/ready: pyproject.toml Makefile
+# The environment, made again when what it depends on has changed: what the demo needs, and the rest.
+# Modules are compiled when they are first imported, not all at once.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+
+$(VENV)/demo: pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	  echo "echoic needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "Python has no venv here. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@echo "Installing echoic into $(VENV) (TensorFlow is large: a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(INSTALL) '.[train]'
 	@$(BIN)/python -c 'import sounddevice' 2>/dev/null || \
 	  echo "PortAudio is missing, so the microphone is not available. Debian and Ubuntu: sudo apt install libportaudio2; Fedora: sudo dnf install portaudio"
+	@touch $@
+
+$(VENV)/ready: $(VENV)/demo
+	@echo "Installing what develops and tests echoic into $(VENV)"
+	@$(INSTALL) '.[dev]'
 	@touch $@
 
 clean:

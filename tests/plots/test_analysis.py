@@ -94,7 +94,7 @@ class TestSpeakers:
         np.testing.assert_allclose(left.lines[0].get_ydata(), [10, 90, 100])
         np.testing.assert_allclose(funnel.lines[0].get_ydata(), 100 * 15 / 25)
         names = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert names[-1] == "all clips: 60.0%"
+        assert names[-1] == "all speakers: 60.0%"
 
     def test_who_is_blank_is_not_named(self):
         clips = np.full(3, 10)

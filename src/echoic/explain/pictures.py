@@ -262,13 +262,19 @@ def _draw_answers(axes: Axes, trace: Trace, names: Sequence[Name], rows: int) ->
         axes.set_xlabel(f"Probability at {trace.times[0]:.2f} s")
         draw_bars(axes, trace.probabilities[0], trace.labels)
         return
-    axes.set_title("Probabilities", pad=6 + NAME_ROW * rows)
+    axes.set_title(
+        f"Probabilities (pale grey: labels that stay below {CONTENDER:g})",
+        pad=6 + NAME_ROW * rows,
+    )
     axes.set_ylabel("Probability")
     draw_posteriors(axes, trace.times, trace.probabilities, trace.labels, names, shown=CONTENDER)
 
 
 def _draw_influence(axes: Axes, influence: Influence) -> None:
-    axes.set_title(f"Influence of each moment on {influence.label!r}, by {influence.kind}")
+    axes.set_title(
+        f"Influence of each moment on {influence.label!r}, by {influence.kind} "
+        "(orange: raises it, blue: lowers it)"
+    )
     axes.set_ylabel("Log-odds\n(nats)")
     axes.axhline(0, color=PALE, linewidth=0.8)
     for sign, colour in ((1, ORANGE), (-1, SKY)):

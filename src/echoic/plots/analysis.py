@@ -273,7 +273,7 @@ def _draw_funnel(
         linewidth=0,
         step="mid",
     )
-    axes.axhline(100 * p, color=GREY, linewidth=1, label=f"all clips: {p:.1%}")
+    axes.axhline(100 * p, color=GREY, linewidth=1, label=f"all speakers: {p:.1%}")
     places, many = np.unique(np.stack([clips, right], axis=1), axis=0, return_counts=True)
     axes.scatter(
         places[:, 0],

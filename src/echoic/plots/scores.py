@@ -269,10 +269,11 @@ def det_curve(
         if not heard.all():
             hollow[0].set_label("a threshold without a false accept")
         top = 1.25 * max(float(misses.max()), 100 * chosen[1] if chosen else 0.0, 1.0)
-        last = (0.0, -1.0)
+        last = (np.inf, -1.0)
+        # As far to the side as a name is wide: names that would lie on each other are left out.
+        apart = (right / left) ** 0.07
         for x, y, threshold in zip(shown, misses, thresholds, strict=True):
-            # Names that would lie on each other are left out.
-            if not 0.8 * last[0] < x < 1.25 * last[0] or abs(y - last[1]) > 0.05 * top:
+            if not last[0] / apart < x < last[0] * apart or abs(y - last[1]) > 0.05 * top:
                 axes.annotate(
                     f"{threshold:g}",
                     (x, y),
