@@ -319,6 +319,8 @@ def training_progress() -> Iterator[Any]:
     """One line an epoch, and on a terminal a bar with the rate and the remaining time."""
     from rich.progress import BarColumn, Progress, TextColumn
 
+    from echoic.reports.format import duration
+
     console = make_console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -331,7 +333,7 @@ def training_progress() -> Iterator[Any]:
         task = bar.add_task("reading the data", total=None, note="")
 
         def report(p: Any) -> None:
-            note = f"{p.rate:,.0f} clips/s, {_duration(p.remaining)} left"
+            note = f"{p.rate:,.0f} clips/s, {duration(p.remaining)} left"
             bar.update(
                 task,
                 description=f"epoch {p.epoch}/{p.epochs}",
@@ -348,11 +350,3 @@ def training_progress() -> Iterator[Any]:
                 )
 
         yield report
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

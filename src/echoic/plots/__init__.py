@@ -1,9 +1,9 @@
-"""Pictures: what a recognizer heard, how it learned, where it errs, what it remembers.
+"""Pictures from arrays: predictions, figures, calibration, robustness.
 
 clips.py       prediction, recording, augmentations     from sound to word
 scores.py      confusion_matrix, history, det_curve     figures as pictures
-diagnosis.py   reliability, speakers, open_set          what is behind one figure
-robustness.py  sweep                                    figures under other conditions
+analysis.py    reliability, speakers, open_set          what is behind one accuracy
+robustness.py  sweep                                    accuracy under other conditions
 panels.py      style.py                                 what they share
 
 Each function gives a `matplotlib.figure.Figure`, already laid out; `save` writes it and `png`
