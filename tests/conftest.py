@@ -16,7 +16,7 @@ from hypothesis import settings
 sys.path.append(str(Path(__file__).parent))  # what tests share lies beside them
 pytest.register_assert_rewrite("picture_checks")
 
-from virtual_microphone import VirtualMicrophone, why_not
+from virtual_microphone import VirtualMicrophone, why_not  # noqa: E402
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 """Name of this process where several run the tests; None where one does."""

@@ -284,7 +284,7 @@ def content_of(name):
 
 
 def paths(value, where=()):
-    """All places in what ``echoic.json`` says, but for the rows of layers and inside the metrics."""
+    """All places in ``echoic.json``, but for the rows of layers and inside the metrics."""
     yield where
     if isinstance(value, dict) and where[-1:] != ("layers",) and where != ("metrics",):
         for key, each in value.items():
