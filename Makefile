@@ -9,10 +9,10 @@ DEMO_EPOCHS := 60
 
 demo: $(VENV)/demo
 	@echo
-	@echo "1. A model trained on people recognizes synthetic voices that were not in its training:"
+	@echo "1. A model trained on people recognizes synthetic voices, which its training never used:"
 	$(BIN)/echoic predict data/sample/stream.wav
 	@echo
-	@echo "   The words in it, and their times: data/sample/stream.tsv"
+	@echo "   What was said, and when: data/sample/stream.tsv"
 	@sed 's/^/     /' data/sample/stream.tsv
 	@echo
 	@echo "2. Train one of your own, on the small synthetic sample (about a minute):"
@@ -20,12 +20,12 @@ demo: $(VENV)/demo
 	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=12 --set training.batch_size=48 \
 	  --set "data.extra_data=[]" --set "training.teachers=[]"
 	@echo
-	@echo "3. Measure it on speakers that were not in its training:"
+	@echo "3. Measure it on speakers that training did not use:"
 	$(BIN)/echoic evaluate runs/demo --data data/sample --split test
 	@echo
 	@echo "Now yours. First: source $(BIN)/activate"
 	@echo "  echoic predict RECORDING                 name the words in your own recording"
-	@echo "  echoic plot data/sample/stream.wav       see its features and probabilities"
+	@echo "  echoic plot data/sample/stream.wav       draw the probabilities over time"
 	@echo "  echoic download                          the real data set, 2.4 GB"
 	@echo "  echoic train gru --out models/mine       and a model of your own on it (hours)"
 
