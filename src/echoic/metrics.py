@@ -34,8 +34,8 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     """Wilson score interval of a proportion, such as an accuracy on ``n`` clips.
 
     Unlike the normal approximation it stays within 0 and 1 and has a width even where every
-    clip was right. It takes the clips as independent; a test set with several clips a speaker
-    knows a little less than it says.
+    clip was right. It takes the clips as independent; for a test set with several clips a speaker
+    it is a little too narrow.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     """
     if n < 1:
         raise ValueError(
-            f"`n` must be at least 1. Received: n={n}. An interval needs at least one clip."
+            f"Expected n of at least 1, received {n}. An interval needs at least one clip."
         )
     if not 0 <= successes <= n:
         raise ValueError(
-            f"`successes` must be between 0 and n={n}. Received: successes={successes}. "
+            f"Expected successes from 0 to n = {n}, received {successes}. "
             "Pass the number of clips that were right, not their fraction."
         )
     _check_confidence(confidence)
@@ -88,9 +88,9 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 def poisson_interval(count: int, exposure: float, confidence: float = 0.95) -> tuple[float, float]:
     """Exact interval of the rate of rare events, such as false accepts an hour.
 
-    It holds the true rate at least as often as it says, whatever the rate, if the events are
-    independent; false accepts that come in groups know less than it says. For no event its lower
-    end is 0 and its upper end is 3.69 / ``exposure``: what was heard cannot show a lower rate.
+    It covers the true rate at least as often as ``confidence``, whatever the rate, if the events
+    are independent; of false accepts that come in groups it is too narrow. For no event its lower
+    end is 0 and its upper end is 3.69 / ``exposure``: a lower rate needs a longer exposure.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ def poisson_interval(count: int, exposure: float, confidence: float = 0.95) -> t
     """
     if count < 0:
         raise ValueError(
-            f"`count` must be at least 0. Received: count={count}. Pass the number of events."
+            f"Expected a count of at least 0, received {count}. Pass the number of events."
         )
     if not 0 < exposure < inf:
         raise ValueError(
-            f"`exposure` must be above 0 and finite. Received: exposure={exposure}. "
-            "A rate needs something to have been heard."
+            f"Expected a finite exposure above 0, received {exposure}. "
+            "Pass the time over which the events were counted."
         )
     _check_confidence(confidence)
     from scipy.stats import chi2
@@ -158,7 +158,7 @@ def cluster_bootstrap_interval(
     values : array-like of float, shape (n,)
         A value a clip: 1 for right and 0 for wrong, or a difference of two of those.
     groups : sequence, shape (n,)
-        Whose each clip is; at least two different ones.
+        Group of each clip; at least two different ones.
     confidence : float
         Coverage of the two-sided interval, between 0 and 1, both excluded.
     resamples : int
@@ -191,8 +191,8 @@ def cluster_bootstrap_interval(
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or len(numbers) != len(groups) or not np.isfinite(numbers).all():
         raise ValueError(
-            "`values` must be finite and of shape (n,), with as many `groups`. Received: "
-            f"values.shape={numbers.shape}, {len(groups)} groups. Pass whose each clip is."
+            "Expected finite values of shape (n,) and as many groups, received values of shape "
+            f"{numbers.shape} and {len(groups)} groups. Pass the group of each clip."
         )
     # By equality and not by `np.unique`: names may be of any kind, and None among them.
     places: dict[Hashable, int] = {}
@@ -200,13 +200,13 @@ def cluster_bootstrap_interval(
     n = len(places)
     if n < 2:
         raise ValueError(
-            f"`groups` must hold at least two different ones. Received: {n}. "
-            "One speaker says nothing about how much speakers differ."
+            f"Expected at least two different groups, received {n}. "
+            "One speaker does not show how much speakers differ."
         )
     _check_confidence(confidence)
     if resamples < 1:
         raise ValueError(
-            f"`resamples` must be at least 1. Received: resamples={resamples}. "
+            f"Expected resamples of at least 1, received {resamples}. "
             "A thousand or more are needed for ends that do not depend on the seed."
         )
     sums, sizes = np.bincount(index, weights=numbers), np.bincount(index)
@@ -222,7 +222,7 @@ def cluster_bootstrap_interval(
 
 @dataclass(frozen=True)
 class McNemar:
-    """What `mcnemar` gives.
+    """Result of `mcnemar`.
 
     Attributes
     ----------
@@ -238,10 +238,10 @@ class McNemar:
 
 
 def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
-    """Ask whether one of two recognizers is better, on the same clips: McNemar's exact test.
+    """Test whether one of two recognizers is better, on the same clips: McNemar's exact test.
 
-    Clips that both had right, or both wrong, do not tell them apart. Of the others each is as
-    likely one's as the other's if neither is better; the two-sided binomial probability of a
+    Clips that both had right, or both wrong, do not count. Of the others each is as likely
+    one's as the other's if neither is better; the two-sided binomial probability of a
     split as uneven as theirs is p. It takes the clips as independent, which those of one speaker
     are not quite: see `cluster_bootstrap_interval` of the difference.
 
@@ -277,13 +277,13 @@ def mcnemar(first_right: npt.ArrayLike, second_right: npt.ArrayLike) -> McNemar:
     first, second = np.asarray(first_right), np.asarray(second_right)
     if first.ndim != 1 or first.shape != second.shape or first.size == 0:
         raise ValueError(
-            "`first_right` and `second_right` must have the same shape (n,), with n at least 1. "
-            f"Received: shapes {first.shape} and {second.shape}. Ask both about the same clips."
+            "Expected first_right and second_right of the same shape (n,), with n at least 1, "
+            f"received shapes {first.shape} and {second.shape}. Run both on the same clips."
         )
     for name, right in (("first_right", first), ("second_right", second)):
         if right.dtype != np.bool_:
             raise ValueError(
-                f"`{name}` must be an array of truth values. Received: dtype={right.dtype}. "
+                f"Expected {name} of dtype bool, received {right.dtype}. "
                 "Compare predicted with true labels."
             )
     from scipy.stats import binomtest
@@ -355,17 +355,17 @@ def reliability_bins(
     sure, true = np.asarray(confidence, dtype=np.float64), np.asarray(right)
     if sure.ndim != 1 or sure.shape != true.shape or sure.size == 0 or true.dtype != np.bool_:
         raise ValueError(
-            "`confidence` and `right` must have the same shape (n,), with n at least 1, and `right`"
-            f" hold truth values. Received: confidence.shape={sure.shape}, right.shape="
-            f"{true.shape}, right.dtype={true.dtype}. Pass both for each prediction."
+            "Expected confidence and right of the same shape (n,), with n at least 1, and right of "
+            f"dtype bool, received shapes {sure.shape} and {true.shape}, and {true.dtype}. "
+            "Pass both for each prediction."
         )
     if not ((sure >= 0) & (sure <= 1)).all():
         raise ValueError(
-            f"`confidence` must be between 0 and 1. Received: {sure.min():g} to {sure.max():g}. "
+            f"Expected confidence from 0 to 1, received {sure.min():g} to {sure.max():g}. "
             "Take the softmax of logits."
         )
     if bins < 1:
-        raise ValueError(f"`bins` must be at least 1. Received: bins={bins}. 10 to 20 are usual.")
+        raise ValueError(f"Expected bins of at least 1, received {bins}. 10 to 20 are usual.")
     edges = np.arange(bins + 1) / bins
     index = np.maximum(np.searchsorted(edges, sure, side="left") - 1, 0)
     return [
@@ -526,8 +526,7 @@ def false_accept_rate(
     accepted, rejected = _scores(positive, negative)
     if not 0 < recall <= 1:
         raise ValueError(
-            f"`recall` must be above 0 and at most 1. Received: recall={recall}. "
-            "Write 95 % as 0.95."
+            f"Expected recall above 0 and at most 1, received {recall}. Write 95 % as 0.95."
         )
     # Less an ulp or two: 0.55 of 100 is 55, not the 56 to which 55.00000000000001 rounds up.
     wanted = max(ceil(recall * len(accepted) - 1e-9), 1)
@@ -566,7 +565,7 @@ def worst_confusions(
     """
     if top < 1:
         raise ValueError(
-            f"`top` must be at least 1. Received: top={top}. Pass how many mistakes to list."
+            f"Expected top of at least 1, received {top}. Pass how many mistakes to list."
         )
     true, predicted = _labels(y_true, y_pred)
     wrong = true != predicted
@@ -594,21 +593,21 @@ def _logits(
     values, true = np.asarray(logits, np.float64), np.asarray(targets)
     if values.ndim != 2 or not values.size or true.shape != values.shape[:1]:
         raise ValueError(
-            "`logits` must have a shape (n, labels) and `targets` (n,), with n at least 1. "
-            f"Received: logits.shape={values.shape}, targets.shape={true.shape}. "
+            "Expected logits of shape (n, labels) and targets of shape (n,), with n at least 1, "
+            f"received shapes {values.shape} and {true.shape}. "
             "Pass a row of logits and one true label for each clip."
         )
     if not np.isfinite(values).all():
         raise ValueError(
-            "`logits` must be finite. Received: "
-            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} are not. "
+            "Expected finite logits, received "
+            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} that are not. "
             "Clip probabilities above 0 before taking their logarithm."
         )
     labels, _ = _labels(true, true)
     if labels.max() >= values.shape[1]:
         raise ValueError(
-            f"`targets` must be below the number of labels, {values.shape[1]}. "
-            f"Received a label {labels.max()}. Check that both are of one vocabulary."
+            f"Expected targets below the number of labels, {values.shape[1]}, "
+            f"received {labels.max()}. Check that both are of one vocabulary."
         )
     return values, labels
 
@@ -617,8 +616,8 @@ def _check_confidence(confidence: float) -> None:
     """Raise unless an interval can have this coverage."""
     if not 0 < confidence < 1:
         raise ValueError(
-            f"`confidence` must be between 0 and 1, both excluded. "
-            f"Received: confidence={confidence}. Write 95 % as 0.95."
+            f"Expected confidence between 0 and 1, both excluded, received {confidence}. "
+            "Write 95 % as 0.95."
         )
 
 
@@ -630,9 +629,9 @@ def _scores(
     for name, values in zip(("positive", "negative"), scores, strict=True):
         if values.ndim != 1 or values.size == 0 or np.isnan(values).any():
             raise ValueError(
-                f"`{name}` must hold numbers in a shape (n,), with n at least 1. "
-                f"Received: shape={values.shape}, {np.count_nonzero(np.isnan(values))} not a "
-                "number. Pass a score a clip, with some on either side."
+                f"Expected {name} scores of shape (n,), with n at least 1 and none NaN, "
+                f"received shape {values.shape}, {np.count_nonzero(np.isnan(values))} of them NaN. "
+                "Pass a score a clip, with some on either side."
             )
     return scores
 
@@ -644,19 +643,19 @@ def _labels(
     true, predicted = np.asarray(y_true), np.asarray(y_pred)
     if true.ndim != 1 or true.shape != predicted.shape or true.size == 0:
         raise ValueError(
-            "`y_true` and `y_pred` must have the same shape (n,), with n at least 1. "
-            f"Received: y_true.shape={true.shape}, y_pred.shape={predicted.shape}. "
+            "Expected y_true and y_pred of the same shape (n,), with n at least 1, "
+            f"received shapes {true.shape} and {predicted.shape}. "
             "Pass one true and one predicted label for each clip."
         )
     for name, labels in (("y_true", true), ("y_pred", predicted)):
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(
-                f"`{name}` must be an array of integers. Received: dtype={labels.dtype}. "
+                f"Expected {name} of an integer dtype, received {labels.dtype}. "
                 "Take the argmax of probabilities, and the index of a label in the vocabulary."
             )
         if labels.min() < 0:
             raise ValueError(
-                f"`{name}` must hold labels from 0. Received a label {labels.min()}. "
+                f"Expected labels from 0 on in {name}, received {labels.min()}. "
                 "Leave out clips that have no label."
             )
     return true.astype(np.int64), predicted.astype(np.int64)

@@ -82,7 +82,7 @@ class TestReliability:
         assert (bottom.patches[0].get_x(), bottom.patches[0].get_width()) == (50, 50)
 
     def test_no_bins(self):
-        with pytest.raises(ValueError, match=r"at least one. Received: none"):
+        with pytest.raises(ValueError, match=r"at least one bin, received none"):
             plots.reliability([])
 
 
@@ -136,10 +136,10 @@ class TestOpenSet:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"positive": []}, r"must hold scores. Received: .*'commands': \(0,\)"),
+            ({"positive": []}, r"Expected scores .* received shapes .*'commands': \(0,\)"),
             ({"negatives": {"others": []}}, r"'others': \(0,\)"),
-            ({"negatives": {}}, r"must hold scores"),
-            ({"positive": [7.0]}, r"between 0 and 1.*7 to 7 for 'commands'"),
+            ({"negatives": {}}, r"Expected scores in positive and negatives"),
+            ({"positive": [7.0]}, r"from 0 to 1 .*7 to 7 for 'commands'"),
             ({"negatives": {"others": [np.nan]}}, r"nan to nan for 'others'"),
         ],
     )

@@ -75,11 +75,11 @@ class TestSweep:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"curves": {}}, r"must hold at least one"),
-            ({"values": []}, r"n=0"),
-            ({"curves": {"a": [0.1, 0.2, 0.3, 0.4]}}, r"shape \(n, 3\).*Received: shapes .*\(4,\)"),
-            ({"curves": {"a": [(90, 80, 95)] * 4}}, r"between 0 and 1. Received: 0.96 to 95"),
-            ({"unchanged": (np.nan, 0, 1)}, r"between 0 and 1. Received: nan"),
+            ({"curves": {}}, r"Expected at least one of curves"),
+            ({"values": []}, r"n = 0"),
+            ({"curves": {"a": [0.1, 0.2, 0.3, 0.4]}}, r"shape \(n, 3\).*received shapes .*\(4,\)"),
+            ({"curves": {"a": [(90, 80, 95)] * 4}}, r"from 0 to 1, received 0.96 to 95"),
+            ({"unchanged": (np.nan, 0, 1)}, r"from 0 to 1, received nan"),
         ],
     )
     def test_bad_input(self, changes, message):

@@ -49,7 +49,7 @@ def reliability(bins: Sequence[ReliabilityBin], *, title: str = "") -> Figure:
     """
     if not bins:
         raise ValueError(
-            "`bins` must hold at least one. Received: none. Pass what `reliability_bins` gives."
+            "Expected at least one bin, received none. Pass the result of `reliability_bins`."
         )
     sure = 100 * np.array([b.confidence for b in bins])
     right = 100 * np.array([b.accuracy for b in bins])
@@ -132,13 +132,13 @@ def speakers(
         or len(names) not in (0, len(n))
     ):
         raise ValueError(
-            "`right` and `clips` must have a shape (speakers,), `chance` (draws, speakers), and "
-            f"`names` be none or as many. Received: shapes {hits.shape}, {n.shape} and "
-            f"{drawn.shape}, {len(names)} names. Pass one of each for every speaker."
+            "Expected right and clips of shape (speakers,), chance of shape (draws, speakers) and "
+            f"as many names or none, received shapes {hits.shape}, {n.shape} and {drawn.shape}, "
+            f"and {len(names)} names. Pass one of each for every speaker."
         )
     if not ((hits >= 0) & (hits <= n) & (n > 0)).all():
         raise ValueError(
-            "`clips` must be at least 1 and `right` between 0 and `clips`. Received: clips from "
+            "Expected clips of at least 1 and right from 0 to clips, received clips from "
             f"{n.min()}, right from {hits.min()} to {hits.max()}. Leave out speakers without clips."
         )
     accuracy = 100 * hits / n
@@ -214,13 +214,13 @@ def open_set(
     kinds |= {name: np.asarray(scores, float) for name, scores in negatives.items()}
     if not kinds["commands"].size or not any(scores.size for scores in list(kinds.values())[1:]):
         raise ValueError(
-            "`positive` and `negatives` must hold scores. Received: "
+            "Expected scores in positive and negatives, received shapes "
             f"{ {name: scores.shape for name, scores in kinds.items()} }. Pass a score a clip."
         )
     for name, scores in kinds.items():
         if scores.ndim != 1 or not ((scores >= 0) & (scores <= 1)).all():
             raise ValueError(
-                f"Scores must be between 0 and 1, of shape (n,). Received: shape {scores.shape}, "
+                f"Expected scores from 0 to 1 of shape (n,), received shape {scores.shape}, "
                 f"{np.ravel(scores).min():g} to {np.ravel(scores).max():g} for {name!r}. "
                 "Pass probabilities."
             )

@@ -109,8 +109,8 @@ def prediction(
     if detected is not None:
         if np.shape(detected) != posteriors.shape:
             raise ValueError(
-                f"`detected` must have the shape of `probabilities`, {posteriors.shape}. "
-                f"Received: shape={np.shape(detected)}."
+                f"Expected detected of the shape of probabilities, {posteriors.shape}, "
+                f"received {np.shape(detected)}."
             )
         meant = np.where(np.asarray(detected), posteriors, 0.0)
     names = [] if single else place_names(instants, meant, labels, duration)
@@ -226,7 +226,7 @@ def augmentations(
     """
     if not examples:
         raise ValueError(
-            "`examples` must hold at least the untouched clip. Received: none. "
+            "Expected at least the untouched clip in examples, received none. "
             "Pass (name, waveform, mfcc) for each row."
         )
     untouched = examples[0][2]
@@ -234,7 +234,7 @@ def augmentations(
         check_clip(waveform, mfcc, sample_rate=sample_rate, hop_length=hop_length)
         if mfcc.shape[1] != untouched.shape[1]:
             raise ValueError(
-                "`examples` must have equally many MFCC in each row. Received: "
+                "Expected examples with equally many MFCC in each row, received "
                 f"{untouched.shape[1]} in the first and {mfcc.shape[1]} in {name!r}. "
                 "Make all of them with the same feature config."
             )

@@ -249,23 +249,23 @@ def check_clip(
 ) -> None:
     if sample_rate < 1 or hop_length < 1:
         raise ValueError(
-            "`sample_rate` (Hz) and `hop_length` (samples) must be at least 1. "
-            f"Received: sample_rate={sample_rate}, hop_length={hop_length}. "
+            "Expected sample_rate (Hz) and hop_length (samples) of at least 1, "
+            f"received {sample_rate} and {hop_length}. "
             "Take both from the feature config."
         )
     if waveform.ndim != 1 or not waveform.size or not np.issubdtype(waveform.dtype, np.floating):
         raise ValueError(
-            "`waveform` must be a float array of shape (samples,), with at least one sample. "
-            f"Received: dtype={waveform.dtype}, shape={waveform.shape}. "
+            "Expected waveform to be a float array of shape (samples,), with at least one sample, "
+            f"received {waveform.dtype} of shape {waveform.shape}. "
             "Average the channels, and divide int16 by 32768."
         )
     check_finite("waveform", waveform)
     frames = len(waveform) // hop_length
     if mfcc.ndim != 2 or not mfcc.size or len(mfcc) != frames:
         raise ValueError(
-            f"`mfcc` must have a shape (frames, n_mfcc), here with {frames} frames, at least "
-            f"one: {len(waveform)} samples // hop_length={hop_length}. "
-            f"Received: shape={mfcc.shape}. Compute it from this waveform, time first."
+            f"Expected mfcc of shape (frames, n_mfcc), here with {frames} frames, at least one: "
+            f"{len(waveform)} samples // hop_length = {hop_length}, "
+            f"received shape {mfcc.shape}. Compute it from this waveform, time first."
         )
     check_finite("mfcc", mfcc)
 
@@ -277,22 +277,22 @@ def check_posteriors(instants: Floats, posteriors: Floats, labels: Sequence[str]
         or posteriors.shape != (len(instants), len(labels))
     ):
         raise ValueError(
-            "`times` must have a shape (n,) and `probabilities` (n, labels), with n at least 1. "
-            f"Received: times.shape={instants.shape}, probabilities.shape={posteriors.shape}, "
+            "Expected times of shape (n,) and probabilities of shape (n, labels), with n at least "
+            f"1, received shapes {instants.shape} and {posteriors.shape}, and "
             f"{len(labels)} labels. Pass one row of probabilities for each instant."
         )
     check_finite("times", instants)
     check_finite("probabilities", posteriors)
     if (np.diff(instants) <= 0).any() or instants[0] < 0:
         raise ValueError(
-            "`times` must ascend, in seconds from the waveform's start. "
-            f"Received: {instants[0]:g} to {instants[-1]:g}, not ascending from 0. "
+            "Expected times that ascend, in seconds from the waveform's start, "
+            f"received {instants[0]:g} to {instants[-1]:g}, not ascending from 0. "
             "Subtract the start of the waveform from the stream's clock."
         )
     if posteriors.min() < 0 or posteriors.max() > 1 + 1e-6:
         raise ValueError(
-            "`probabilities` must be between 0 and 1. "
-            f"Received: {posteriors.min():g} to {posteriors.max():g}. "
+            "Expected probabilities from 0 to 1, "
+            f"received {posteriors.min():g} to {posteriors.max():g}. "
             "Take the softmax of logits."
         )
 
@@ -301,6 +301,6 @@ def check_finite(name: str, values: Floats) -> None:
     finite = np.isfinite(values)
     if not finite.all():
         raise ValueError(
-            f"`{name}` must be finite. Received: {int(np.sum(~finite))} of {values.size} values "
+            f"Expected finite {name}, received {int(np.sum(~finite))} of {values.size} values that "
             "are NaN or infinite. Find out where they come from before drawing them."
         )

@@ -62,14 +62,14 @@ def sweep(
     shapes = {kind: curve.shape for kind, curve in points.items()}
     if not points or not len(values) or set(shapes.values()) != {(len(values), 3)}:
         raise ValueError(
-            f"`curves` must hold at least one, each of shape (n, 3) for the n={len(values)} "
-            f"`values`, n at least 1. Received: shapes {shapes}. Pass accuracy, lower and upper "
+            f"Expected at least one of curves, each of shape (n, 3) for n = {len(values)} "
+            f"values, n at least 1, received shapes {shapes}. Pass accuracy, lower and upper "
             "end of its interval for each value."
         )
     every = np.concatenate([*points.values(), np.asarray([unchanged], dtype=float)])
     if not ((every >= 0) & (every <= 1)).all():
         raise ValueError(
-            f"Accuracies must be between 0 and 1. Received: {every.min():g} to {every.max():g}. "
+            f"Expected accuracies from 0 to 1, received {every.min():g} to {every.max():g}. "
             "Divide the clips that were right by all clips."
         )
     low = float(every.min()) if lowest is None else lowest

@@ -50,14 +50,14 @@ def confusion_matrix(confusion: npt.ArrayLike, *, labels: Sequence[str], title: 
         or counts.min() < 0
     ):
         raise ValueError(
-            "`confusion` must hold counts, integers from 0, in a shape (n_labels, n_labels). "
-            f"Received: dtype={counts.dtype}, shape={counts.shape}. "
-            "Pass what `sklearn.metrics.confusion_matrix` gives, not normalized."
+            "Expected confusion to hold counts, integers from 0, in a shape (n_labels, n_labels), "
+            f"received {counts.dtype} of shape {counts.shape}. "
+            "Pass the result of `sklearn.metrics.confusion_matrix`, not normalized."
         )
     n = len(counts)
     if len(labels) != n:
         raise ValueError(
-            f"`labels` must name the {n} rows of `confusion`. Received: {len(labels)} labels. "
+            f"Expected labels of the {n} rows of confusion, received {len(labels)} labels. "
             "Pass the vocabulary of the predictions."
         )
     clips = counts.sum(axis=1)
@@ -141,8 +141,8 @@ def history(epochs: Mapping[str, Sequence[float]], *, title: str = "") -> Figure
     lengths = {key: len(values) for key, values in curves.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(
-            "`epochs` must hold loss, accuracy, val_loss or val_accuracy, with equally many "
-            f"values, at least one. Received: keys {list(epochs)}, of them usable {lengths}. "
+            "Expected epochs to hold loss, accuracy, val_loss or val_accuracy, with equally many "
+            f"values, at least one, received keys {list(epochs)}, of them usable {lengths}. "
             "Pass `model.fit(...).history`."
         )
     number = np.arange(1, 1 + max(lengths.values()))
@@ -206,7 +206,7 @@ def det_curve(
     thresholds : sequence of float, shape (n,)
         From 0 to 1, ascending.
     repeats : int
-        How often the same was heard in these hours: the intervals are as wide as of one time.
+        How often the same recordings are in these hours: the intervals are as wide as of one time.
     chosen : (int, float), optional
         False accepts and miss rate of the settings in use.
     title : str
@@ -233,19 +233,19 @@ def det_curve(
         or not counts.shape == misses.shape == (len(thresholds),)
     ):
         raise ValueError(
-            "`false_accepts`, `miss_rates` and `thresholds` must have a shape (n,), n at least 1. "
-            f"Received: shapes {counts.shape}, {misses.shape} and ({len(thresholds)},). "
+            "Expected false_accepts, miss_rates and thresholds of shape (n,), n at least 1, "
+            f"received shapes {counts.shape}, {misses.shape} and ({len(thresholds)},). "
             "Pass one of each for each point."
         )
     if not ((misses >= 0) & (misses <= 100)).all():
         raise ValueError(
-            f"`miss_rates` must be between 0 and 1. Received: {misses.min() / 100:g} to "
+            f"Expected miss_rates from 0 to 1, received {misses.min() / 100:g} to "
             f"{misses.max() / 100:g}. Divide the misses by the words."
         )
     intervals = np.array(
         [metrics.poisson_interval(round(count / repeats), hours / repeats) for count in counts]
     )
-    least = 1 / hours  # One false accept in all that was heard.
+    least = 1 / hours  # One false accept in all hours.
     left = least / 4
 
     def place(count: npt.ArrayLike) -> Floats:
@@ -261,12 +261,10 @@ def det_curve(
         axes.axvspan(left, least / 2**0.5, color="#F2F2F2", linewidth=0)
         axes.hlines(misses, np.maximum(intervals[:, 0], left), intervals[:, 1], color=PALE)
         axes.plot(shown, misses, "-", color=BLUE, linewidth=1)
-        heard = counts > 0
-        axes.plot(
-            shown[heard], misses[heard], "o", color=BLUE, label="a threshold, its value beside"
-        )
-        hollow = axes.plot(shown[~heard], misses[~heard], "o", color=BLUE, markerfacecolor="white")
-        if not heard.all():
+        some = counts > 0
+        axes.plot(shown[some], misses[some], "o", color=BLUE, label="a threshold, its value beside")
+        hollow = axes.plot(shown[~some], misses[~some], "o", color=BLUE, markerfacecolor="white")
+        if not some.all():
             hollow[0].set_label("a threshold without a false accept")
         top = 1.25 * max(float(misses.max()), 100 * chosen[1] if chosen else 0.0, 1.0)
         last = (np.inf, -1.0)
