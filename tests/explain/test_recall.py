@@ -27,38 +27,38 @@ def result(measured):
 class TestCircles:
     def test_in_order(self):
         config = MemoryConfig(names=3, people=3)
-        heard, names, due = recall.circle_in_order(
+        inputs, targets, due = recall.circle_in_order(
             np.random.default_rng(0), config, np.array([3, 1])
         )
-        assert heard.shape == (2, 6, 5)
-        assert heard.dtype == due.dtype == np.float32
-        said = heard[..., :3].argmax(axis=-1)
+        assert inputs.shape == (2, 6, 5)
+        assert inputs.dtype == due.dtype == np.float32
+        names = inputs[..., :3].argmax(axis=-1)
         assert due.tolist() == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 1]]
-        np.testing.assert_array_equal(names[0, 3:], said[0, :3])
-        assert names[1, 5] == said[1, 4]
-        assert heard[1, :4].sum() == 0  # nobody is there yet
-        np.testing.assert_array_equal(heard[..., 4], due)
-        np.testing.assert_array_equal(heard[..., :3].sum(axis=-1), heard[..., 3])
+        np.testing.assert_array_equal(targets[0, 3:], names[0, :3])
+        assert targets[1, 5] == names[1, 4]
+        assert inputs[1, :4].sum() == 0  # nobody is there yet
+        np.testing.assert_array_equal(inputs[..., 4], due)
+        np.testing.assert_array_equal(inputs[..., :3].sum(axis=-1), inputs[..., 3])
 
     def test_on_request(self):
         config = MemoryConfig(names=4, distance=5)
         ago = np.array([1, 3, 5])
-        heard, names, weights = recall.circle_on_request(np.random.default_rng(0), config, ago)
-        assert heard.shape == (3, 7, 6)
+        inputs, targets, weights = recall.circle_on_request(np.random.default_rng(0), config, ago)
+        assert inputs.shape == (3, 7, 6)
         assert weights.tolist() == [[0, 0, 0, 0, 0, 0, 1]] * 3
-        marked = heard[..., 4].argmax(axis=1)
+        marked = inputs[..., 4].argmax(axis=1)
         assert (6 - marked).tolist() == [1, 3, 5]
-        said = heard[..., :4].argmax(axis=-1)
-        np.testing.assert_array_equal(names[:, -1], said[np.arange(3), marked])
-        assert heard[..., 4].sum() == heard[..., 5].sum() == 3
-        assert heard[:, -1, :5].sum() == 0  # who asks gives nothing away
+        names = inputs[..., :4].argmax(axis=-1)
+        np.testing.assert_array_equal(targets[:, -1], names[np.arange(3), marked])
+        assert inputs[..., 4].sum() == inputs[..., 5].sum() == 3
+        assert inputs[:, -1, :5].sum() == 0  # who asks gives nothing away
 
     def test_every_length_and_distance_is_drawn(self):
         config = MemoryConfig(people=4, distance=9, batch_size=3000)
-        heard, _, due = recall.circle_in_order(np.random.default_rng(0), config)
+        inputs, _, due = recall.circle_in_order(np.random.default_rng(0), config)
         assert set(due.sum(axis=1)) == {1, 2, 3, 4}
-        heard, _, _ = recall.circle_on_request(np.random.default_rng(0), config)
-        ago = 10 - heard[..., -2].argmax(axis=1)
+        inputs, _, _ = recall.circle_on_request(np.random.default_rng(0), config)
+        ago = 10 - inputs[..., -2].argmax(axis=1)
         counts = np.bincount(ago, minlength=10)[1:]
         assert len(counts) == 9
         assert (np.diff(counts) < 60).all()  # the nearer, the more often
@@ -133,7 +133,7 @@ class TestGradients:
         network = recall.build("rnn", SMALL)
         layer = network.get_layer("memory")
         kernel, recurrent, bias = layer.get_weights()
-        # Nothing is heard and the state stays 0, where tanh is the identity: the gradient halves
+        # The inputs are zero and the state stays 0, where tanh is the identity: the gradient halves
         # at each step.
         layer.set_weights([0 * kernel, 0.5 * np.eye(len(recurrent)), bias])
         norms = recall._gradients(network, SMALL)
@@ -141,10 +141,10 @@ class TestGradients:
 
     def test_steps_of_the_cell_are_the_layer(self):
         network = recall.build("lstm", SMALL)
-        heard, _, _ = recall.circle_on_request(np.random.default_rng(0), SMALL)
+        inputs, _, _ = recall.circle_on_request(np.random.default_rng(0), SMALL)
         layer = network.get_layer("memory")
         states = [np.zeros((32, 12), np.float32)] * 2
-        for x in np.swapaxes(heard, 0, 1):
+        for x in np.swapaxes(inputs, 0, 1):
             output, states = layer.cell(x, states)
-        whole = ops.convert_to_numpy(layer(heard))[:, -1]
+        whole = ops.convert_to_numpy(layer(inputs))[:, -1]
         np.testing.assert_allclose(ops.convert_to_numpy(output), whole, atol=1e-5)

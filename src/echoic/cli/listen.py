@@ -124,10 +124,10 @@ def assistant(
         terminal = not as_json and _can_draw()
         # What an action prints must not stand among the words: other programs read those.
         words = None if terminal else stack.enter_context(reserved_stdout())
-        helper = Assistant.load(config)
-        bundle = Bundle.load(model or helper.model)
+        assistant = Assistant.load(config)
+        bundle = Bundle.load(model or assistant.model)
         try:
-            helper.check(bundle.labels)
+            assistant.check(bundle.labels)
         except ValueError as error:
             raise ValueError(f"{config}: {error}" if config else str(error)) from error
         stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
@@ -142,7 +142,7 @@ def assistant(
         listener.outputs.append(stack.enter_context(show))
         # A recording does not wait until a chime was played.
         voice = Voice(command=(), play=None if quiet or wav else loudspeaker)
-        helper.run(source, listener=listener, voice=voice)
+        assistant.run(source, listener=listener, voice=voice)
 
 
 def icebreaker(

@@ -199,14 +199,14 @@ def build(kind: str, config: MemoryConfig) -> keras.Model:
     if kind not in NETWORKS:
         raise ValueError(f"Expected one of {', '.join(NETWORKS)}, received {kind!r}.")
     keras.utils.set_random_seed(config.seed)
-    x = heard = keras.Input((None, config.names + 2))
+    x = inputs = keras.Input((None, config.names + 2))
     if kind == "window":
         x = layers.ZeroPadding1D((config.window - 1, 0))(x)
         x = layers.Conv1D(2 * config.units, config.window, activation="relu")(x)
         x = layers.Dense(config.units, activation="relu")(x)
     else:
         x = NETWORKS[kind](config.units, return_sequences=True, name="memory")(x)
-    return keras.Model(heard, layers.Dense(config.names, name="answer")(x), name=kind)
+    return keras.Model(inputs, layers.Dense(config.names, name="answer")(x), name=kind)
 
 
 # --- the games: each returns inputs, targets and the weights of the targets ----------------------
@@ -226,10 +226,10 @@ def circle_in_order(
 
     Returns
     -------
-    heard : float32 array of shape (n, 2 * config.people, names + 2)
+    inputs : float32 array of shape (n, 2 * config.people, names + 2)
         Name (one-hot), whether somebody speaks, and whether a name is due. Circles shorter than
         ``config.people`` begin later, after zeros.
-    names : int64 array of shape (n, 2 * config.people)
+    targets : int64 array of shape (n, 2 * config.people)
         Name that is due.
     weights : float32 array of shape (n, 2 * config.people)
         1 where a name is due, else 0.
@@ -237,17 +237,17 @@ def circle_in_order(
     if people is None:
         people = rng.integers(1, config.people + 1, config.batch_size)
     n, longest = len(people), config.people
-    said = rng.integers(0, config.names, (n, longest))
+    names = rng.integers(0, config.names, (n, longest))
     place = np.arange(2 * longest)
     begin = 2 * (longest - people)[:, None]
     turn = place - begin  # of the speaker, from 0; below 0 nobody is there yet
     speaks = (turn >= 0) & (turn < people[:, None])
     due = turn >= people[:, None]
-    names = np.take_along_axis(said, np.where(speaks, turn, turn - people[:, None]) % longest, 1)
-    heard = np.zeros((n, 2 * longest, config.names + 2), np.float32)
-    heard[..., : config.names] = np.eye(config.names)[names] * speaks[..., None]
-    heard[..., -2], heard[..., -1] = speaks, due
-    return heard, names, due.astype(np.float32)
+    targets = np.take_along_axis(names, np.where(speaks, turn, turn - people[:, None]) % longest, 1)
+    inputs = np.zeros((n, 2 * longest, config.names + 2), np.float32)
+    inputs[..., : config.names] = np.eye(config.names)[targets] * speaks[..., None]
+    inputs[..., -2], inputs[..., -1] = speaks, due
+    return inputs, targets, due.astype(np.float32)
 
 
 def circle_on_request(
@@ -262,9 +262,9 @@ def circle_on_request(
 
     Returns
     -------
-    heard : float32 array of shape (n, config.distance + 2, names + 2)
+    inputs : float32 array of shape (n, config.distance + 2, names + 2)
         Name (one-hot), whether it is marked, and whether it is asked for.
-    names : int64 array of shape (n, config.distance + 2)
+    targets : int64 array of shape (n, config.distance + 2)
         Marked name.
     weights : float32 array of shape (n, config.distance + 2)
         1 at the question, the last step.
@@ -274,16 +274,16 @@ def circle_on_request(
         octave = rng.uniform(0, np.log(config.distance + 1), config.batch_size)
         ago = np.exp(octave).astype(np.int64)
     n, steps = len(ago), config.distance + 2
-    said = rng.integers(0, config.names, (n, steps))
-    heard = np.zeros((n, steps, config.names + 2), np.float32)
-    heard[:, :-1, : config.names] = np.eye(config.names)[said[:, :-1]]
+    names = rng.integers(0, config.names, (n, steps))
+    inputs = np.zeros((n, steps, config.names + 2), np.float32)
+    inputs[:, :-1, : config.names] = np.eye(config.names)[names[:, :-1]]
     marked = steps - 1 - ago
-    heard[np.arange(n), marked, -2] = 1
-    heard[:, -1, -1] = 1
-    names = np.repeat(said[np.arange(n), marked][:, None], steps, axis=1)
+    inputs[np.arange(n), marked, -2] = 1
+    inputs[:, -1, -1] = 1
+    targets = np.repeat(names[np.arange(n), marked][:, None], steps, axis=1)
     weights = np.zeros((n, steps), np.float32)
     weights[:, -1] = 1
-    return heard, names, weights
+    return inputs, targets, weights
 
 
 # --- learning and measuring ----------------------------------------------------------------------
@@ -305,30 +305,32 @@ def _train(
     )
     rng = np.random.default_rng(config.seed)
     for _ in range(config.steps):
-        heard, names, weights = circle(rng, config)
+        inputs, targets, weights = circle(rng, config)
         # Keras divides by all steps; the loss is the mean over the steps that are due.
-        network.train_on_batch(heard, names, sample_weight=weights * weights.size / weights.sum())
+        network.train_on_batch(
+            inputs, targets, sample_weight=weights * weights.size / weights.sum()
+        )
         count()
 
 
-def _answers(network: keras.Model, heard: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    return ops.convert_to_numpy(network(heard, training=False)).argmax(axis=-1)
+def _answers(network: keras.Model, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    return ops.convert_to_numpy(network(inputs, training=False)).argmax(axis=-1)
 
 
 def _accuracy_in_order(network: keras.Model, config: MemoryConfig) -> Floats:
     rng = np.random.default_rng(config.seed + 1)
     accuracy = []
     for people in range(1, config.people + 1):
-        heard, names, due = circle_in_order(rng, config, np.full(TRIALS, people))
-        accuracy.append(np.mean((_answers(network, heard) == names)[due > 0]))
+        inputs, targets, due = circle_in_order(rng, config, np.full(TRIALS, people))
+        accuracy.append(np.mean((_answers(network, inputs) == targets)[due > 0]))
     return np.array(accuracy)
 
 
 def _accuracy_on_request(network: keras.Model, config: MemoryConfig) -> Floats:
     rng = np.random.default_rng(config.seed + 1)
     ago = np.repeat(np.arange(1, config.distance + 1), TRIALS)
-    heard, names, _ = circle_on_request(rng, config, ago)
-    right = _answers(network, heard)[:, -1] == names[:, -1]
+    inputs, targets, _ = circle_on_request(rng, config, ago)
+    right = _answers(network, inputs)[:, -1] == targets[:, -1]
     return np.asarray(right.reshape(config.distance, TRIALS).mean(axis=1))
 
 
@@ -338,12 +340,12 @@ def _gradients(network: keras.Model, config: MemoryConfig) -> Floats:
 
     rng = np.random.default_rng(config.seed + 2)
     ago = np.full(config.batch_size, config.distance)
-    heard, names, _ = circle_on_request(rng, config, ago)
+    inputs, targets, _ = circle_on_request(rng, config, ago)
     cell = network.get_layer("memory").cell
-    states = [tf.zeros((len(heard), config.units)) for _ in np.ravel(cell.state_size)]
+    states = [tf.zeros((len(inputs), config.units)) for _ in np.ravel(cell.state_size)]
     past = []
     with tf.GradientTape() as tape:
-        for x in np.swapaxes(heard, 0, 1):
+        for x in np.swapaxes(inputs, 0, 1):
             tape.watch(states)
             past.append(states)
             _, states = cell(tf.constant(x), states)
@@ -351,7 +353,7 @@ def _gradients(network: keras.Model, config: MemoryConfig) -> Floats:
         past.append(states)
         shown = states[0]  # the hidden state, which the last layer reads
         logits = network.get_layer("answer")(shown)
-        right = tf.reduce_sum(tf.gather(logits, names[:, -1], axis=1, batch_dims=1))
+        right = tf.reduce_sum(tf.gather(logits, targets[:, -1], axis=1, batch_dims=1))
     slopes = tape.gradient(right, past, unconnected_gradients="zero")
     norms = np.array([np.linalg.norm(np.concatenate(parts, axis=1), axis=1) for parts in slopes])
     tiny = np.finfo(np.float32).tiny  # keeps the logarithm of a vanished gradient finite
