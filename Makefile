@@ -30,8 +30,8 @@ demo: $(VENV)/demo
 	@echo "  echoic train gru --out models/mine       and a model of your own on it (hours)"
 
 test: docs
-	$(BIN)/ruff format --check src tests benchmarks data docs
-	$(BIN)/ruff check src tests benchmarks data docs
+	$(BIN)/ruff format --check src tests benchmarks data docs notebooks
+	$(BIN)/ruff check src tests benchmarks data docs notebooks
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
