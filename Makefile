@@ -33,7 +33,7 @@ test: docs
 	$(BIN)/ruff format --check src tests benchmarks data docs notebooks
 	$(BIN)/ruff check src tests benchmarks data docs notebooks
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 docs: $(VENV)/ready
 	$(BIN)/python docs/layers.py
