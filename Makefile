@@ -9,7 +9,7 @@ DEMO_EPOCHS := 60
 
 demo: $(VENV)/demo
 	@echo
-	@echo "1. A model trained on real people hears synthetic voices that it has never heard:"
+	@echo "1. A model trained on people recognizes synthetic voices, which its training never used:"
 	$(BIN)/echoic predict data/sample/stream.wav
 	@echo
 	@echo "   What was said, and when: data/sample/stream.tsv"
@@ -20,12 +20,12 @@ demo: $(VENV)/demo
 	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=12 --set training.batch_size=48 \
 	  --set "data.extra_data=[]" --set "training.teachers=[]"
 	@echo
-	@echo "3. Measure it on speakers that it has not heard:"
+	@echo "3. Measure it on speakers that training did not use:"
 	$(BIN)/echoic evaluate runs/demo --data data/sample --split test
 	@echo
 	@echo "Now yours. First: source $(BIN)/activate"
 	@echo "  echoic predict RECORDING                 name the words in your own recording"
-	@echo "  echoic plot data/sample/stream.wav       see what the model heard"
+	@echo "  echoic plot data/sample/stream.wav       draw the probabilities over time"
 	@echo "  echoic download                          the real data set, 2.4 GB"
 	@echo "  echoic train gru --out models/mine       and a model of your own on it (hours)"
 

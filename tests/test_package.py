@@ -157,7 +157,7 @@ class TestInstalled:
         assert size < LIGHT_MB * 1e6
 
 
-def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
+def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel, root):
     files = {p.relative_to(wheel / "echoic").as_posix() for p in (wheel / "echoic").rglob("*")}
     recipes = {f"recipes/{n}.toml" for n in config.recipe_names()}
     assert (
@@ -166,6 +166,10 @@ def test_the_wheel_has_the_recipes_the_types_and_the_default_model_only(wheel):
     assert {f.split("/")[1] for f in files if f.startswith("pretrained/")} == {"LICENSE", "gru-12"}
     assert {"pretrained/LICENSE", "pretrained/gru-12/golden.json", "__init__.pyi"} <= files
     assert not [f for f in files if ".training" in f]
+    card = (root / "models" / "gru-12" / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^]]*\]\((.+?)\)", card)
+    assert pictures
+    assert {f"pretrained/gru-12/{name}" for name in (*pictures, "listen.py")} <= files
     (info,) = wheel.glob("echoic-*.dist-info")
     licenses = {p.relative_to(info / "licenses").as_posix() for p in info.glob("licenses/**/*")}
     assert {"LICENSE", "models/LICENSE"} <= licenses

@@ -102,10 +102,17 @@ def shift(waveforms: Array, most: int, *, rng: np.random.Generator) -> Array:
     offsets = rng.integers(-most, most, len(waveforms), endpoint=True)
     result = np.zeros_like(waveforms)
     for row, clip, offset in zip(result, waveforms, offsets, strict=True):
-        if offset >= 0:
-            row[offset:] = clip[: len(clip) - offset]
-        else:
-            row[:offset] = clip[-offset:]
+        row[:] = displace(clip, offset)
+    return result
+
+
+def displace(clip: Array, samples: int) -> Array:
+    """Move a clip later, or earlier below 0; zeros fill one side, the other is cut off."""
+    result = np.zeros_like(clip)
+    if samples >= 0:
+        result[samples:] = clip[: len(clip) - samples]
+    else:
+        result[:samples] = clip[-samples:]
     return result
 
 

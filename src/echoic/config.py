@@ -103,7 +103,7 @@ Threshold = Annotated[float, Field(gt=0, le=1)]
 
 @settings("decoder")
 class DecoderConfig:
-    """When a word counts as said; the key ``decoder`` of ``echoic.json``.
+    """Detection thresholds and times; the key ``decoder`` of ``echoic.json``.
 
     Attributes
     ----------
@@ -148,6 +148,10 @@ class DecoderConfig:
         """
         return cls(**values)
 
+    def with_threshold(self, threshold: float) -> DecoderConfig:
+        """Give every word the same threshold, above 0 and at most 1; ``exit`` never exceeds it."""
+        return replace(self, enter=threshold, exit=min(self.exit, threshold), words={})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         return dataclasses.asdict(self)
@@ -177,24 +181,24 @@ class DataConfig:
     unknown_fraction, silence_fraction
         Parts of an epoch, and of a validation or test set, that are other words and silence.
     synthetic_unknown_fraction
-        Part of the unknown examples in training that nobody has said: words played backwards, and
+        Part of the unknown examples in training that are synthetic: words played backwards, and
         the beginning of one word before the end of another. They teach that what merely sounds
         like a command is none.
     synthetic_noises
-        Number of computed noises, ten seconds each, that training hears beside the recorded ones.
+        Number of computed noises, ten seconds each, in training beside the recorded ones.
     babble_noises
         Number of noises, ten seconds each, made of six training clips at a time: people who talk
-        all at once, of whom nobody is meant.
+        all at once.
     unseen_words
-        Words kept out altogether, so that rejection of words never heard can be measured.
+        Words kept out altogether, so that rejection of new words can be measured.
     unseen_noises
         Background noises (file names without suffix) kept out, for the same reason.
     codec_noise
-        Let training hear each noise also through a lossy codec. Where the speech of a data set
+        Add each noise to training also as a lossy codec gives it. Where the speech of a data set
         came through one and its noises did not, a network could learn "lossless means silence".
     extra_data
-        Names of more data sets, of which training alone hears its side, where they lie beside the
-        one that is given.
+        Names of more data sets, whose training sides join in, where they lie beside the one that
+        is given.
     """
 
     vocabulary: Annotated[str | tuple[str, ...], BeforeValidator(_vocabulary)] = "12"
@@ -263,13 +267,13 @@ class AugmentationConfig:
     Attributes
     ----------
     mixup_probability
-        Part of the clips through which another clip is heard.
+        Part of the clips that are mixed with another clip.
     speed_perturb_probability, speed_perturb
         Part of the clips that are played faster or slower, and by which factors.
     shift
         Largest displacement in time, either way (s).
     reverberation_probability, rt60
-        Part of the clips that are heard in a synthetic room, and its reverberation times (s).
+        Part of the clips that are placed in a synthetic room, and its reverberation times (s).
     noise_probability, snr
         Part of the clips that get background noise, and the signal-to-noise ratios (dB).
     gain
@@ -368,38 +372,38 @@ class TrainingConfig:
     clip_norm
         Largest norm of a step's gradient: the cure for gradients that explode.
     label_smoothing
-        Part of the true answer's probability that every label shares; a teacher's stay as they are.
+        Part of a target's probability that all labels share; a teacher's stay as they are.
     cooldown_epochs, cooldown_learning_rate, cooldown_strength
         Epochs after those, from this rate to zero along another cosine, with augmentation of this
-        strength (`AugmentationConfig.scaled`): what the hard examples blurred becomes sharp again.
+        strength (`AugmentationConfig.scaled`).
     loss_steps
-        How many of the last steps of a clip are taught the answer (streamable networks).
+        How many of the last steps of a clip the loss counts (streamable networks).
     clips_per_sequence
         Clips that follow each other without a pause in training, the network's state carried over
-        (streamable networks); the first of them is heard from a blank state. 1: each alone.
+        (streamable networks); the first of them begins from zero states. 1: each alone.
     auxiliary_loss_weight
         Weight of a second task in training alone: to name the word itself, where the labels call
         many words ``_unknown_``. What tells words apart helps to tell that one is none of them.
     teachers
-        Models, or files of a model's `SoftLabels`, that are learned from beside the true answers
-        (Hinton et al. 2015): they tell how much a clip is like each of the words. Those that are
-        not here, or that know none of the words, are left out: see `available_teachers`.
+        Models, or files of a model's `SoftLabels`, whose probabilities are learned beside the
+        targets (Hinton et al. 2015): they say how much a clip is like each of the words. Those that
+        are not here, or that know none of the words, are left out: see `available_teachers`.
     teacher_weight
-        Part of each answer that is what the teachers say, on the mean, to the same clip.
+        Weight in each target of the teachers' mean probabilities for the same clip.
     cache_teacher
-        Ask the teachers about each recording as it is, before the training, not about each clip as
-        it is augmented: then training is as fast as without them, however slow they are. Of
-        silence and of forged words the right answer alone is learned.
+        Run the teachers once on each recording as it is, before the training, instead of on each
+        augmented clip: then training is as fast as without them, however slow they are. Silence
+        and synthetic words have their targets alone.
     calibrate
         Fold the temperature that fits validation best into the last layer: see `calibrate`. A
         network that has learned next to nothing becomes next to uniform by it.
     logit_adjustment
-        Release a network for which every label is as likely as any other before it hears anything,
-        however often training heard each: see `adjust_logits`.
+        Subtract the logarithm of the training priors from the logits, so that every label is as
+        likely a priori, however often training had it: see `adjust_logits`.
     seed
         Of the weights, the draws and the augmentation.
     deterministic
-        Ask the backend for operations that give the same bits every time (slower).
+        Use operations of the backend that give the same bits every time (slower).
     """
 
     epochs: int = Field(default=40, gt=0)
@@ -425,7 +429,7 @@ class TrainingConfig:
 
     @property
     def all_epochs(self) -> int:
-        """Epochs of the whole run, the finish included."""
+        """Epochs of the whole run, the cooldown included."""
         return self.epochs + self.cooldown_epochs
 
     @model_validator(mode="after")

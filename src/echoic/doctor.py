@@ -151,7 +151,6 @@ def _level(device: int | str | None, seconds: float, backend: Any) -> Check:
 
 def _model(model: str | Path | None) -> Check:
     bundle = Bundle.load(model)
-    _ = bundle.decoder
     stream = StreamingRecognizer(bundle)
     sound = bundles.chirp(stream.model_rate, sample_rate=stream.model_rate)
     began = time.perf_counter()

@@ -168,15 +168,15 @@ class TestOpenSet:
         data = reported(open_set(make_evaluation(clips), unseen_words=["wow"]))
         assert data["commands"] == 100
         assert data["threshold"] == pytest.approx(0.7)  # all commands score so, right or wrong
-        assert data["heard_in_training"]["n"] == 3
-        assert data["heard_in_training"]["false_accept_rate"] == pytest.approx(1 / 3, abs=1e-6)
-        assert data["heard_in_training"]["auroc"] == pytest.approx(1 - 1 / 6, abs=1e-5)
-        assert data["never_heard_in_training"]["false_accept_rate"] == 0.5
+        assert data["used_in_training"]["n"] == 3
+        assert data["used_in_training"]["false_accept_rate"] == pytest.approx(1 / 3, abs=1e-6)
+        assert data["used_in_training"]["auroc"] == pytest.approx(1 - 1 / 6, abs=1e-5)
+        assert data["never_used_in_training"]["false_accept_rate"] == 0.5
         assert data["all"]["n"] == 5
         assert data["words"] == [
             {
                 "word": "wow",
-                "heard_in_training": False,
+                "used_in_training": False,
                 "n": 2,
                 "rejected": 0.5,
                 "not_predicted_as_command": 0.5,
@@ -184,7 +184,7 @@ class TestOpenSet:
             },
             {
                 "word": "cat",
-                "heard_in_training": True,
+                "used_in_training": True,
                 "n": 3,
                 "rejected": round(2 / 3, 8),
                 "not_predicted_as_command": round(2 / 3, 8),
@@ -195,7 +195,7 @@ class TestOpenSet:
     def test_without_words_kept_out(self):
         clips = [*archive_clips(), *UNKNOWN_CLIPS[:3]]
         data = reported(open_set(make_evaluation(clips), unseen_words=["wow"]))
-        assert data["never_heard_in_training"] is None
+        assert data["never_used_in_training"] is None
 
     def test_words_without_a_name(self):
         clips = [*archive_clips(), ("_unknown_/1.wav", "_unknown_", "_unknown_")]

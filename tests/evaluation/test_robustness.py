@@ -7,9 +7,9 @@ import pytest
 
 from echoic import audio, metrics
 from echoic import data as datasets
-from echoic.augmentation import mix, reverberate_with, room_responses
+from echoic.augmentation import displace, mix, reverberate_with, room_responses
 from echoic.evaluation import Evaluation, evaluate_robustness, robustness
-from echoic.evaluation.conditions import babble, displace, pink, play, set_peak
+from echoic.evaluation.conditions import babble, pink, play, set_peak
 from echoic.evaluation.robustness import choose
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import Recognizer

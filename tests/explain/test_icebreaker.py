@@ -227,7 +227,7 @@ class TestPlay:
         game, hears = IceBreaker(LABELS), listener()
         with Voice(command=command) as speaker:
             source = Sound(spoken(*words), on_block=on_block)
-            play(game, source, hears, speaker=speaker, on_turn=lambda *x: turns.append(x))
+            play(game, source, hears, voice=speaker, on_turn=lambda *x: turns.append(x))
         return game, turns
 
     def test_in_silence_every_word_is_a_turn(self):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echoic.config import DecoderConfig
-from echoic.live import Listener, Output, with_threshold
+from echoic.live import Listener, Output
 from echoic.microphone import Block, Event
 from fake_recognizer import CONFIG, RATE, WORDS, Levels, Notes, blocks, listen, spoken
 
@@ -96,8 +96,7 @@ class TestListener:
 
     def test_one_threshold_for_all_words(self):
         config = DecoderConfig(enter=0.8, exit=0.5, words={"no": 0.9})
-        assert with_threshold(config, None) is config
-        lower = with_threshold(config, 0.3)
+        lower = config.with_threshold(0.3)
         assert (lower.enter, lower.exit, lower.words) == (0.3, 0.3, {})
         assert Listener(Levels(), config=config).thresholds == {"yes": 0.8, "no": 0.9}
-        assert len(listen(blocks(WORDS), config=with_threshold(CONFIG, 1.0))[1].detections) == 0
+        assert len(listen(blocks(WORDS), config=CONFIG.with_threshold(1.0))[1].detections) == 0

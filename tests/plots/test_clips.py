@@ -1,10 +1,14 @@
 """Pictures of sound: panels, names and colours."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from echoic import plots
+from echoic.config import AugmentationConfig, FeatureConfig
 from echoic.plots import panels, style
+from echoic.runtime.recognizer import Prediction
 from picture_checks import (
     HOP,
     LONG_TITLE,
@@ -107,11 +111,11 @@ class TestPrediction:
         names = [text.get_text() for text in figure.axes[2].texts]
         assert sorted(names) == ["_silence_", "go", "go"]
 
-    def test_what_does_not_count_as_said_is_neither_named_nor_coloured(self):
-        heard = np.zeros((200, 12), bool)
-        heard[100:, 11] = True
+    def test_what_is_not_detected_is_neither_named_nor_coloured(self):
+        detected = np.zeros((200, 12), bool)
+        detected[100:, 11] = True
         bumps = [(11, 50), (11, 150), (2, 100)]
-        panel = prediction(n=200, seconds=4.0, bumps=bumps, heard=heard).axes[2]
+        panel = prediction(n=200, seconds=4.0, bumps=bumps, detected=detected).axes[2]
         (name,) = panel.texts
         assert name.get_text() == "go"
         assert name.xy[0] > 2.5
@@ -142,7 +146,10 @@ class TestPrediction:
             ({"probabilities": np.ones((50, 2))}, r"probabilities.shape=\(50, 2\), 12 labels"),
             ({"times": [1.0]}, r"times.shape=\(1,\), probabilities.shape=\(50, 12\)"),
             ({"times": [], "probabilities": np.zeros((0, 12))}, r"with n at least 1"),
-            ({"heard": [True] * 12}, r"`heard` must have the shape .*Received: shape=\(12,\)"),
+            (
+                {"detected": [True] * 12},
+                r"`detected` must have the shape .*Received: shape=\(12,\)",
+            ),
             ({"times": np.ones(50)}, r"`times` must ascend"),
             ({"times": np.arange(50) - 1}, r"Received: -1 to 48"),
             ({"times": np.full(50, np.nan)}, r"`times` must be finite"),
@@ -193,3 +200,34 @@ class TestAugmentations:
         ):
             with pytest.raises(ValueError, match=message):
                 plots.augmentations(examples, sample_rate=RATE, hop_length=HOP)
+
+
+@pytest.mark.parametrize(
+    ("n_mfcc", "axis"), [(N_MFCC, "MFCC\n(coefficient)"), (0, "Log-mel\n(band)")]
+)
+class TestFeatures:
+    """A network takes MFCC or log-mel bands; pictures of sound show what it takes."""
+
+    def test_of_each_augmentation(self, n_mfcc, axis, sample):
+        config = FeatureConfig(n_mfcc=n_mfcc)
+        figure = plots.augmented(
+            sample / "stream.wav", config=AugmentationConfig(), feature_config=config
+        )
+        shapes = {axes.images[0].get_array().shape for axes in figure.axes[1:22:2]}
+        assert shapes == {(config.channels, 50)}
+        assert figure.axes[21].get_ylabel() == axis
+
+    def test_of_a_recording(self, n_mfcc, axis, sample):
+        config = FeatureConfig(n_mfcc=n_mfcc)
+        top = (("yes", 0.9), ("no", 0.1))
+        recognizer = SimpleNamespace(
+            bundle=SimpleNamespace(features=config),
+            labels=("yes", "no"),
+            predict=lambda *_, **__: [
+                Prediction(0.0, 1.0, "yes", 0.9, top),
+                Prediction(0.25, 1.25, "yes", 0.9, top),
+            ],
+        )
+        panel = plots.recording(recognizer, sample / "stream.wav").axes[1]
+        assert len(panel.images[0].get_array()) == config.channels
+        assert panel.get_ylabel() == axis

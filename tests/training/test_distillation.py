@@ -78,7 +78,7 @@ def test_a_cached_teacher_gets_each_recording_as_it_is(loader, caplog, monkeypat
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     said = training.cache_teacher(teacher, split, training_config)
     monkeypatch.undo()
-    assert f"each of {n:,} recordings once takes about 7 minutes" in caplog.text
+    assert f"each of {n:,} recordings takes about 7 minutes" in caplog.text
     np.testing.assert_array_equal(said, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (n, 1)))
 
     assert {len(targets) for targets in teacher.targets} == {64}

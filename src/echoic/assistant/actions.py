@@ -113,7 +113,7 @@ class Command:
         Parameters
         ----------
         order
-            The command that was said.
+            The command.
         programs
             Runs its program.
         folder

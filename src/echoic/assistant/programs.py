@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-POLL_SECONDS = 0.05
-"""Slice (s) that the end of a program is waited for in: on Windows Ctrl-C ends no wait."""
+from echoic.timeouts import POLL_SECONDS
 
 MAX_STDERR_BYTES = 1_000_000
 """Size of a program's stderr from which on only its end is kept."""

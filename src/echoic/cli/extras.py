@@ -24,6 +24,6 @@ def require_training() -> None:
     ModuleNotFoundError
         A package of the extra `train` is not installed.
     """
-    for package in ("keras", "tensorflow", "librosa", "scipy", "matplotlib"):
+    for package in ("keras", "tensorflow", "librosa", "scipy", "sklearn", "matplotlib", "jinja2"):
         if find_spec(package) is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)

@@ -60,7 +60,7 @@ def listen(
         show_devices(_devices(), as_json=as_json)
         return
     from echoic.audio import SAMPLE_RATE
-    from echoic.live import Clips, JsonLines, Listener, Recording, with_threshold
+    from echoic.live import Clips, JsonLines, Listener, Recording
     from echoic.microphone import FileSource, Microphone
     from echoic.runtime.bundle import Bundle
     from echoic.runtime.recognizer import StreamingRecognizer
@@ -73,7 +73,8 @@ def listen(
             f"Expected a model with a recurrent layer for --memory, received {bundle.name}, which "
             "carries no hidden state from step to step. Listen without --memory."
         )
-    listener = Listener(stream, config=with_threshold(bundle.decoder, threshold))
+    config = bundle.decoder if threshold is None else bundle.decoder.with_threshold(threshold)
+    listener = Listener(stream, config=config)
     source: Source
     if wav:
         source = FileSource(wav, realtime=realtime)
@@ -158,15 +159,15 @@ def icebreaker(
 
     bundle = Bundle.load(model)
     stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
-    circle = games.IceBreakerView(console=make_console(), events=make_console(stderr=True))
-    listener = Listener(stream, config=bundle.decoder, outputs=[circle])
+    view = games.IceBreakerView(console=make_console(), events=make_console(stderr=True))
+    listener = Listener(stream, config=bundle.decoder, outputs=[view])
     game = games.IceBreaker(bundle.labels)
     source = FileSource(wav) if wav else Microphone(device, on_event=listener.on_event)
-    # A recording does not wait until something was said.
-    with source, Voice(command=() if wav else None) as speaker:
-        circle.begin(game)
-        games.play(game, source, listener, speaker=speaker, on_turn=circle.show)
-        circle.end(game)
+    # A recording does not wait until a reply was spoken.
+    with source, Voice(command=() if wav else None) as voice:
+        view.begin(game)
+        games.play(game, source, listener, voice=voice, on_turn=view.show)
+        view.end(game)
 
 
 def doctor(

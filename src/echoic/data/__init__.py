@@ -4,7 +4,7 @@ archives.py   download()            the published archives, verified and extract
 layout.py     words_in()            folders, noises and lists on disk
 splits.py     scan(), hash_split()  training, validation and test by speaker
 sources.py    Source                recordings of one length, read by index
-unknown.py    synthetic_unknown()   words that nobody has said
+unknown.py    synthetic_unknown()   synthetic unknown words
 examples.py   Dataset, Split        from one scan to the examples of an epoch
 """
 

@@ -182,7 +182,7 @@ class Split:
     def _silence(self, rng: np.random.Generator) -> Waveform:
         """Cut a clip from a random noise at 0 to -70 dB: from a loud room to hardly anything.
 
-        Evenly in decibels; a network that never heard a quiet room takes one for a word.
+        Evenly in decibels; a network trained without quiet rooms takes one for a word.
         """
         volume = np.float32(10 ** (rng.uniform(-70, 0) / 20))
         return random_crops(self.noises, 1, self.source.n_samples, rng=rng)[0] * volume

@@ -17,7 +17,7 @@ from echoic.data.sources import Source
 def synthetic_unknown(
     source: Source, labels: Collection[str], rng: np.random.Generator
 ) -> Waveform:
-    """Make a word that nobody has said from random recordings, (samples,) float32.
+    """Make a synthetic word from random recordings, (samples,) float32.
 
     Half of them are one recording backwards, unless that spells a label ("on" backwards is "no").
     The others are the first half of one word and the second half of another, by energy; two

@@ -1,4 +1,4 @@
-"""Conditions: what is done to a clip to hear it in noise, in a room, early, fast or faint."""
+"""Conditions: how clips become noisy, fast or faint."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from echoic.audio import SAMPLE_RATE, Waveform
 from echoic.augmentation import TALKERS
 from echoic.data import Examples
 from echoic.evaluation.result import spoken
-
-
-def displace(clip: Waveform, samples: int) -> Waveform:
-    """Move a clip later, or earlier below 0; zeros fill one side, the other is cut off."""
-    result = np.zeros_like(clip)
-    if samples >= 0:
-        result[samples:] = clip[: len(clip) - samples]
-    else:
-        result[:samples] = clip[-samples:]
-    return result
 
 
 def play(clip: Waveform, speed: float) -> Waveform:

@@ -101,13 +101,13 @@ class OpenSet:
             "commands": len(self.commands),
             "recall": RECALL,
             "threshold": round(self.threshold, 5),
-            "heard_in_training": self.trained_refusal and self.trained_refusal.report(),
-            "never_heard_in_training": self.unseen_refusal and self.unseen_refusal.report(),
+            "used_in_training": self.trained_refusal and self.trained_refusal.report(),
+            "never_used_in_training": self.unseen_refusal and self.unseen_refusal.report(),
             "all": self.refusal.report(),
             "words": [
                 {
                     "word": row.word,
-                    "heard_in_training": row.in_training,
+                    "used_in_training": row.in_training,
                     "n": row.n,
                     "rejected": fraction(row.rejected),
                     "not_predicted_as_command": fraction(row.no_command),

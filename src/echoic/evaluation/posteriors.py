@@ -100,7 +100,7 @@ class ScoredStream:
     posteriors
         Of the whole stream.
     truth
-        The words that were said.
+        Its words.
     duration
         Length of the stream (s).
     """

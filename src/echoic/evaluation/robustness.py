@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from echoic import audio
 from echoic.audio import SAMPLE_RATE, Waveform
-from echoic.augmentation import mix, random_crops, reverberate_with, room_responses
+from echoic.augmentation import displace, mix, random_crops, reverberate_with, room_responses
 from echoic.data import Examples, noise_files
 from echoic.evaluation.clips import Evaluation, Progress
-from echoic.evaluation.conditions import babble, displace, pink, play, set_peak
+from echoic.evaluation.conditions import babble, pink, play, set_peak
 from echoic.evaluation.result import Estimate, accuracy, mean_accuracy, spoken
 from echoic.runtime.bundle import Bundle
 from echoic.runtime.recognizer import Recognizer

@@ -1,4 +1,4 @@
-"""Scores of detections against the words that were said."""
+"""Scores of detections against the words of a stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Score:
     Attributes
     ----------
     words
-        Words of the vocabulary that were said.
+        Words of the vocabulary in the stream.
     hits
         Those that were detected, each once.
     wrong_words
@@ -36,7 +36,7 @@ class Score:
     on_unknown
         Those of them at an ``_unknown_`` word.
     duration
-        Length of what was heard (s).
+        Length of the sound (s).
     delays
         Time from the end of each hit word to its detection (s), below 0 where that came first.
     """
@@ -77,7 +77,7 @@ class Score:
 
     @property
     def hours(self) -> float:
-        """Length of what was heard (h)."""
+        """Length of the sound (h)."""
         return self.duration / 3600
 
     @property
@@ -139,7 +139,7 @@ def score_detections(
     duration: float,
     tolerance: float = TOLERANCE,
 ) -> Score:
-    """Compare detections with the words that were said.
+    """Compare detections with the words of a stream.
 
     A detection can match a word if its time is between the word's start and ``tolerance`` after
     its end. In order of time, each detection takes the first free word of its own label (a hit).

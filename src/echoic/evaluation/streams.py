@@ -77,7 +77,7 @@ class StreamEvaluation:
     scores
         By the name of a stream, such as ``20 dB``.
     negatives
-        Score of recordings in which no word was said, None where there were none.
+        Score of recordings without a word, None where there were none.
     accepted
         The detections in those: file, time in it (s), label, confidence.
     points
@@ -326,9 +326,7 @@ def _points(
 ) -> Iterator[OperatingPoint]:
     """Move the threshold ``enter`` for all words alike; ``exit`` never exceeds it."""
     for enter in THRESHOLDS:
-        moved = dataclasses.replace(
-            config, enter=float(enter), exit=min(config.exit, float(enter)), words={}
-        )
+        moved = config.with_threshold(float(enter))
         first, *others = (score(stream, labels, moved, tolerance) for stream in streams.values())
         total = sum(others, start=first)
         if not total.words:

@@ -1,8 +1,8 @@
 """The ice breaker, a memory game, played by voice.
 
-In each turn the player says a new word, and hears all words so far, in order. The game ends when
-the player repeats a word, or when no word of the vocabulary is left. `IceBreaker` is pure: words
-in, replies out. `play` is the loop around it.
+In each turn the player says a new word, and all words so far come back, in order. The game ends
+when the player repeats a word, or when no word of the vocabulary is left. `IceBreaker` is pure:
+words in, replies out. `play` is the loop around it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def play(
     source: Source,
     listener: Listener,
     *,
-    speaker: Voice,
+    voice: Voice,
     on_turn: Callable[[float, Turn], None],
 ) -> None:
     """Play until the game or the source ends.
@@ -120,20 +120,20 @@ def play(
         Open microphone or file.
     listener
         Listener with the labels of the game.
-    speaker
+    voice
         Speaks the replies; the listener drops blocks that arrive meanwhile.
     on_turn
         Called before each reply, with the time (s) of the detection and the turn.
     """
-    for block in half_duplex(source, listener, speaker):
+    for block in half_duplex(source, listener, voice):
         for detection in listener.process(block):
             turn = game.on_word(detection.label)
             on_turn(detection.time, turn)
-            speaker.say(turn.reply)
+            voice.say(turn.reply)
             if turn.ending:
-                speaker.wait()
+                voice.wait()
                 return
-            if not speaker.silent:
+            if not voice.silent:
                 break
 
 

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from echoic import audio
 from echoic.plots.panels import (
     AMPLITUDE,
-    MFCC,
     NAME_ROW,
     Name,
     draw_bars,
@@ -25,6 +24,7 @@ from echoic.plots.panels import (
     draw_posteriors,
     draw_scale,
     draw_waveform,
+    feature_axis,
     place_names,
     standardize,
 )
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from echoic.explain.attribution import Influence
     from echoic.explain.recall import Memory
     from echoic.runtime.bundle import Bundle
-
-LOG_MEL = "Log-mel\n(band)"
-"""The axis of the input where it is no MFCC."""
 
 GATES = {
     "update": (BLUE, "keeps the past"),
@@ -210,7 +207,7 @@ def _draw_sound(axes: Axes, trace: Trace, influence: Influence | None) -> None:
 
 def _draw_heard(axes: Axes, trace: Trace) -> None:
     axes.set_title("Input of the network")
-    axes.set_ylabel(MFCC if trace.features.n_mfcc else LOG_MEL)
+    axes.set_ylabel(feature_axis(trace.features))
     image = draw_mfcc(axes, standardize(trace.inputs, by=trace.inputs), hop=trace.features.time(0))
     draw_scale(image, cax=axes.inset_axes((1.012, 0, 0.012, 1)))
 

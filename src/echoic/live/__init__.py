@@ -8,7 +8,7 @@ A microphone and a file take the same path. Each `Output` receives every block w
 and the events of the stream: lines of text or JSON, the view in a terminal, recordings.
 """
 
-from echoic.live.listener import Activity, EventName, Listener, Output, with_threshold
+from echoic.live.listener import Activity, EventName, Listener, Output
 from echoic.live.outputs import Clips, JsonLines, Lines, Recording
 from echoic.live.voice import Voice, half_duplex, loudspeaker
 
@@ -24,5 +24,4 @@ __all__ = [
     "Voice",
     "half_duplex",
     "loudspeaker",
-    "with_threshold",
 ]

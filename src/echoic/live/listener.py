@@ -192,10 +192,3 @@ class Listener:
         """Pass what the program that uses the words does to the outputs."""
         for output in self.outputs:
             output.on_status(activity)
-
-
-def with_threshold(config: DecoderConfig, threshold: float | None) -> DecoderConfig:
-    """Give every word the same threshold, above 0 and at most 1; None changes nothing."""
-    if threshold is None:
-        return config
-    return dataclasses.replace(config, enter=threshold, exit=min(config.exit, threshold), words={})

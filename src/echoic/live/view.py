@@ -309,7 +309,7 @@ class View(Output):
 
     def _path(self, status: Status, glyphs: Glyphs) -> Text:
         rate = f"{status.device_rate:,} Hz"
-        if status.device_rate != SAMPLE_RATE:
+        if status.resampling:
             rate += f" {glyphs.arrow} {SAMPLE_RATE:,} Hz"
         items = [
             (rate, False),

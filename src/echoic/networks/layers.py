@@ -74,7 +74,7 @@ def conv(
     if strides > kernel_size:
         raise ValueError(
             f"Expected strides of {name} up to kernel_size = {kernel_size}, received {strides}: "
-            "the frames between two steps would never be heard."
+            "the frames between two steps would never be seen."
         )
     y = layers.ZeroPadding1D((kernel_size - strides, 0), name=f"{name}_pad")(x)
     if separable:

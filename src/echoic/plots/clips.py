@@ -23,6 +23,7 @@ from echoic.plots.panels import (
     draw_posteriors,
     draw_scale,
     draw_waveform,
+    feature_axis,
     half_height,
     looks,
     place_names,
@@ -48,7 +49,8 @@ def prediction(
     labels: Sequence[str],
     times: npt.ArrayLike,
     probabilities: npt.ArrayLike,
-    heard: npt.ArrayLike | None = None,
+    detected: npt.ArrayLike | None = None,
+    axis: str = MFCC,
     title: str = "",
 ) -> Figure:
     """Draw the way from sound to word: waveform, MFCC and probabilities.
@@ -79,9 +81,11 @@ def prediction(
         Instants of the probabilities, in seconds from the waveform's start, ascending.
     probabilities : array-like of float, shape (n, labels)
         From 0 to 1.
-    heard : array-like of bool, shape (n, labels), optional
-        Where a label is taken as said: only such labels are coloured, and named by their peaks
-        there. A single instant is drawn without regard to it.
+    detected : array-like of bool, shape (n, labels), optional
+        Where a label is detected: only such labels are coloured, and named by their peaks there. A
+        single instant is drawn without regard to it.
+    axis : str
+        Name of the features, where they are others than MFCC; see `panels.feature_axis`.
     title : str
         Name of the recording; a long one is wrapped.
 
@@ -102,13 +106,13 @@ def prediction(
 
     single = len(instants) == 1
     meant = posteriors
-    if heard is not None:
-        if np.shape(heard) != posteriors.shape:
+    if detected is not None:
+        if np.shape(detected) != posteriors.shape:
             raise ValueError(
-                f"`heard` must have the shape of `probabilities`, {posteriors.shape}. "
-                f"Received: shape={np.shape(heard)}."
+                f"`detected` must have the shape of `probabilities`, {posteriors.shape}. "
+                f"Received: shape={np.shape(detected)}."
             )
-        meant = np.where(np.asarray(heard), posteriors, 0.0)
+        meant = np.where(np.asarray(detected), posteriors, 0.0)
     names = [] if single else place_names(instants, meant, labels, duration)
     rows = 1 + max((name.row for name in names), default=-1)
     heights = [1.3, 1.7, 0.2 + 0.18 * len(labels) if single else 2.0]
@@ -120,7 +124,7 @@ def prediction(
         top.set_ylabel(AMPLITUDE)
         draw_waveform(top, waveform, sample_rate=sample_rate)
         top.tick_params(labelbottom=False)
-        middle.set_ylabel(MFCC)
+        middle.set_ylabel(axis)
         image = draw_mfcc(middle, standardize(mfcc, by=mfcc), hop=hop_length / sample_rate)
         # Inside the panel's frame, so that the panel stays aligned with the others.
         draw_scale(image, cax=middle.inset_axes((1.012, 0, 0.012, 1)))
@@ -157,23 +161,27 @@ def recording(recognizer: Recognizer, path: str | Path) -> Figure:
     waveform = audio.read(path, sample_rate=config.sample_rate)
     labels = recognizer.labels
     predictions = recognizer.predict(waveform, windows=True, top=len(labels))
-    if len(predictions) == 1:  # a short clip is heard with the silence that follows it
+    if len(predictions) == 1:  # a short clip is padded with zeros
         waveform = audio.fix_length(waveform, recognizer.clip_samples)
-    said = merge(predictions)
-    words = [p.label for p in said if p.label != SILENCE] or [SILENCE]
-    heard = [
-        [any(p.label == x and p.start <= w.start and w.end <= p.end for p in said) for x in labels]
+    merged = merge(predictions)
+    words = [p.label for p in merged if p.label != SILENCE] or [SILENCE]
+    detected = [
+        [
+            any(p.label == x and p.start <= w.start and w.end <= p.end for p in merged)
+            for x in labels
+        ]
         for w in predictions
     ]
     return prediction(
         waveform,
         sample_rate=config.sample_rate,
-        mfcc=features.mfcc(waveform, config),
+        mfcc=features.compute(waveform, config),
         hop_length=config.hop_length,
         labels=labels,
         times=np.array([p.end for p in predictions]),
         probabilities=np.array([[dict(p.top)[x] for x in labels] for p in predictions]),
-        heard=heard,
+        detected=detected,
+        axis=feature_axis(config),
         title=f"{Path(path).name}: {', '.join(words)}",
     )
 
@@ -183,6 +191,7 @@ def augmentations(
     *,
     sample_rate: int,
     hop_length: int,
+    axis: str = MFCC,
     title: str = "",
 ) -> Figure:
     """Draw augmented versions of a clip: a row each, waveform left and MFCC right.
@@ -199,6 +208,8 @@ def augmentations(
         In Hz.
     hop_length : int
         Samples from one frame to the next.
+    axis : str
+        Name of the features; see `prediction`.
     title : str
         What is shown; a long one is wrapped.
 
@@ -239,7 +250,7 @@ def augmentations(
         height = max(half_height(waveform) for _, waveform, _ in examples)
         grid[0, 0].set_ylim(-height, height)
         grid[0, 0].set_xlim(0, duration)
-        for axes, label in zip(grid[-1], (AMPLITUDE, MFCC), strict=True):
+        for axes, label in zip(grid[-1], (AMPLITUDE, axis), strict=True):
             axes.set_xlabel("Time (s)")
             axes.set_ylabel(label)
         draw_scale(image, ax=list(grid[:, 1]), aspect=35 * n, pad=0.02)
@@ -291,8 +302,13 @@ def augmented(
             log_mel, count=config.frequency_masks, longest=config.frequency_mask, axis=2, rng=rng
         ),
     }
-    rows = [(name, w[0], features.mfcc(w[0], feature_config)) for name, w in waveforms.items()]
+    rows = [(name, w[0], features.compute(w[0], feature_config)) for name, w in waveforms.items()]
     for name, m in log_mels.items():
-        heard = np.maximum(m[0], np.float32(feature_config.floor_db))
-        rows.append((name, waveform[0], features.cepstrum(heard, feature_config)))
-    return augmentations(rows, sample_rate=rate, hop_length=feature_config.hop_length)
+        limited = np.maximum(m[0], np.float32(feature_config.floor_db))
+        rows.append((name, waveform[0], features.from_log_mel(limited, feature_config)))
+    return augmentations(
+        rows,
+        sample_rate=rate,
+        hop_length=feature_config.hop_length,
+        axis=feature_axis(feature_config),
+    )

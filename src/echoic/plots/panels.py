@@ -16,10 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.lines import Line2D
 
+    from echoic.config import FeatureConfig
+
 SHOWN = 0.05  # A label that never exceeds this probability stays grey and unnamed.
 AMPLITUDE = "Amplitude\n(full scale = 1)"
 MFCC = "MFCC\n(coefficient)"
+LOG_MEL = "Log-mel\n(band)"
 DEVIATIONS = "Standard deviations\nfrom the mean"
+
+
+def feature_axis(config: FeatureConfig) -> str:
+    """Name the axis of a network's features: MFCC, or log-mel bands where there is no DCT."""
+    return MFCC if config.n_mfcc else LOG_MEL
 
 
 def draw_waveform(axes: Axes, waveform: npt.NDArray[np.float32], *, sample_rate: int) -> None:

@@ -201,7 +201,7 @@ class Verifier:
     threshold
         Probability from which a detection is confirmed.
     lookahead
-        Time that it hears after a detection (s).
+        Sound after a detection that it takes too (s).
     """
 
     file: str
@@ -220,7 +220,7 @@ class Metadata:
     labels
         In the order of the outputs.
     features
-        How the model hears.
+        The features that the network takes.
     decoder
         Detection thresholds and times.
     recipe
@@ -335,7 +335,7 @@ class Bundle:
 
     @property
     def features(self) -> FeatureConfig:
-        """How the model hears."""
+        """The features that the network takes."""
         return self.metadata.features
 
     @property
@@ -414,8 +414,8 @@ def chirp(n_samples: int, *, sample_rate: int = 16_000) -> Waveform:
 def fingerprint(model: TFLiteModel) -> npt.NDArray[np.float64]:
     """Return the probabilities that a TFLite model gives for the test sound, (labels,).
 
-    A model of clips hears a chirp; one of streams hears it for a second, step by step; one that
-    takes coefficients gets 25 steps of seeded noise that spans about what speech does.
+    A model of clips gets a chirp; one of streams gets a second of it, step by step; one that takes
+    features gets 25 steps of seeded noise that spans about what speech does.
     """
     if "waveform" in model.inputs:
         sound = chirp(model.inputs["waveform"].shape[-1])[None]
@@ -579,7 +579,7 @@ def _locate(model: str | Path) -> Path:
 
 
 def _writer(content: Any) -> str:
-    """Say which echoic wrote a file, as far as it tells."""
+    """Say which echoic wrote a file, as far as the file says."""
     try:
         return f"written by echoic {content['training']['versions']['echoic']}"
     except (KeyError, TypeError, IndexError):

@@ -137,7 +137,7 @@ class StreamingRunner:
         }
 
     def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Take a step: (samples,) or (frames, n_mfcc) float32 to probabilities (labels,)."""
+        """Take a step: (samples,) or (frames, channels) float32 to probabilities (labels,)."""
         given = self.model.inputs[self.input].quantize(x[None])
         after = self.model(**{self.input: given}, **self.states)
         probabilities = after.pop("probabilities")

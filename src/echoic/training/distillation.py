@@ -245,7 +245,7 @@ class Ensemble:
 
 
 def cache_teacher(teacher: Teacher, split: Split, training: TrainingConfig) -> Array:
-    """Ask a teacher about each recording as it is, once: (recordings, labels).
+    """Run a teacher once on each recording as it is: (recordings, labels).
 
     Slow teachers can afford that; augmented clips are new ones in every epoch.
     """
@@ -263,7 +263,7 @@ def cache_teacher(teacher: Teacher, split: Split, training: TrainingConfig) -> A
         soft[batch] = teacher(inputs, targets[batch])
         if start == 0 and (minutes := (time.monotonic() - begun) * n / size / 60) > 1:
             logger.warning(
-                "Asking the teachers about each of %s recordings once takes about %.0f minutes.",
+                "Running the teachers on each of %s recordings takes about %.0f minutes.",
                 f"{n:,}",
                 minutes,
             )

@@ -51,9 +51,9 @@ class DataLoader:
     recipe
         How they become batches.
     teacher
-        Is asked about every augmented clip.
+        Gives soft labels of every augmented clip.
     soft_labels
-        What a teacher says of each recording as it is, (recordings, labels):
+        Those of each recording as it is, (recordings, labels):
         ``training.cache_teacher``.
     workers
         Processes that prepare batches; 0: a thread of this process.
@@ -139,8 +139,8 @@ class DataLoader:
         features, targets, inputs = batch
         if self.teacher:
             labels = targets[..., : len(self.split.labels)]
-            said = self.teacher(inputs, labels.reshape(-1, labels.shape[-1]))
-            labels += self.recipe.training.teacher_weight * (said.reshape(labels.shape) - labels)
+            soft = self.teacher(inputs, labels.reshape(-1, labels.shape[-1]))
+            labels += self.recipe.training.teacher_weight * (soft.reshape(labels.shape) - labels)
         return features, targets
 
     def clean(self, examples: Examples) -> InputsAndTargets:
@@ -182,7 +182,7 @@ class DataLoader:
             # The threads of linear algebra would slow the training down.
             threadpool_limits(1, user_api="blas"),
             self.batcher.worker_pool(self.workers, folder=self.folder) as (pool, prepare),
-            ThreadPoolExecutor(1) as asking,
+            ThreadPoolExecutor(1) as teaching,
         ):
 
             def submit(*arguments: Any) -> Future[Batch]:
@@ -192,7 +192,7 @@ class DataLoader:
                 waiting: deque[Future[InputsAndTargets]] = deque()
                 try:
                     for parts in self._submitted(submit, first_epoch):
-                        waiting.append(asking.submit(self._assemble, parts))
+                        waiting.append(teaching.submit(self._assemble, parts))
                         if len(waiting) > max(8, 2 * self.workers):
                             yield waiting.popleft().result()
                 except BrokenProcessPool as error:
@@ -208,7 +208,7 @@ class DataLoader:
                     raise
             finally:
                 pool.shutdown(cancel_futures=True)
-                asking.shutdown(cancel_futures=True)
+                teaching.shutdown(cancel_futures=True)
         if broken:
             raise ChildProcessError(
                 "Expected the processes that prepare batches to last, but one ended, perhaps for "

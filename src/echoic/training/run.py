@@ -301,7 +301,7 @@ def _make_networks(
 
 
 def _make_deterministic() -> None:
-    """Ask the backend for operations that give the same bits every time."""
+    """Use operations of the backend that give the same bits every time."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

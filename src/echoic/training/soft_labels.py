@@ -1,6 +1,6 @@
 """Soft labels in a file: what a model says of each recording of a data set.
 
-With such a file a model teaches that is too large to keep, or too slow to ask again
+With such a file a model teaches that is too large to keep, or too slow to run again
 (``training.cache_teacher``). Each recording was scored as it is, without augmentation.
 """
 
