@@ -237,10 +237,11 @@ class TestAsWaveform:
         [
             (np.zeros((16_000, 2), np.float32), r"shape \(samples,\), received shape \(16000, 2\)"),
             (np.zeros((1, 16_000), np.float32), r"received shape \(1, 16000\)"),
-            (np.float32(0.5), r"received shape \(\)"),
+            (np.float32(0.5), r"shape \(samples,\), received the number 0.5"),
+            (None, "received object"),
             (np.zeros(0, np.float32), "at least one sample, received none"),
             ([], "at least one sample, received none"),
-            (np.zeros(9, np.int32), "received int32"),
+            (np.zeros((9, 2), np.int32), "received int32"),
             (np.zeros(9, np.uint8), "received uint8"),
             (np.zeros(9, np.float16), "received float16"),
             (np.zeros(9, np.complex64), "received complex64"),

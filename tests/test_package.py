@@ -295,5 +295,6 @@ def test_what_the_readme_shows_is_what_echoic_says(root):
         text=True,
         check=True,
     )
-    for line in done.stdout.splitlines():
-        assert line.split("%")[0].strip() in readme
+    block = readme.split("<!-- predict -->\n")[1].split("<!-- /predict -->")[0]
+    shown = [line.removeprefix("    ") for line in block.splitlines()]
+    assert shown == ["$ echoic predict data/sample/stream.wav", *done.stdout.splitlines()]

@@ -49,12 +49,18 @@ def detect(
 
 
 def file_blocks(path: str, rate: int, size: int) -> Iterator[np.ndarray]:
-    with wave.open(path, "rb") as file:
-        kind = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-        if kind != (rate, 1, 2):
-            sys.exit(f"Expected {rate} Hz, 1 channel, 2 bytes a sample, received {kind}: {path}")
-        while len(block := np.frombuffer(file.readframes(size), np.int16)) == size:
-            yield block
+    try:
+        with wave.open(path, "rb") as file:
+            kind = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+            if kind != (rate, 1, 2):
+                sys.exit(
+                    f"Expected {rate} Hz, 1 channel, 2 bytes a sample, received {kind}: {path}"
+                )
+            while len(block := np.frombuffer(file.readframes(size), np.int16)) == size:
+                yield block
+    except (OSError, EOFError, wave.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it is empty"
+        sys.exit(f"Expected a WAV file, received {path}: {reason}")
 
 
 def microphone_blocks(rate: int, size: int) -> Iterator[np.ndarray]:

@@ -62,6 +62,8 @@ def read(path: str | Path, *, sample_rate: int = SAMPLE_RATE) -> Waveform:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"No such recording: {path}")
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder, not a recording.")
     if path.stat().st_size == 0:
         raise AudioError(f"{path} is an empty file (0 bytes).")
     try:
@@ -114,6 +116,13 @@ def as_waveform(
         Another shape, dtype or scale, no samples, or NaN or infinity among them.
     """
     array = np.asarray(samples)
+    if array.dtype not in (np.int16, np.float32, np.float64):
+        raise AudioError(
+            f"Expected samples of dtype float32 (in [-1, 1]) or int16, received {array.dtype}. "
+            "Convert them, and mind the scale: full scale of int16 is 32,768."
+        )
+    if array.ndim == 0:
+        raise AudioError(f"Expected samples of shape (samples,), received the number {array}.")
     if array.ndim != 1:
         raise AudioError(
             f"Expected samples of shape (samples,), received shape {array.shape}. "
@@ -123,13 +132,8 @@ def as_waveform(
         raise AudioError("Expected at least one sample, received none.")
     if array.dtype == np.int16:
         waveform = to_float32(array)
-    elif array.dtype in (np.float32, np.float64):
-        waveform = np.ascontiguousarray(array, dtype=np.float32)
     else:
-        raise AudioError(
-            f"Expected samples of dtype float32 (in [-1, 1]) or int16, received {array.dtype}. "
-            "Convert them, and mind the scale: full scale of int16 is 32,768."
-        )
+        waveform = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(waveform).all():
         raise AudioError(
             f"Expected finite samples, received {np.count_nonzero(~np.isfinite(waveform))} "

@@ -64,7 +64,7 @@ def test_words_that_the_model_lacks():
         Assistant(wake="sheila", commands={"left": Command(post="http://a")}).check(LABELS)
     with pytest.raises(ValueError, match="a wake word that is no command, received 'left'"):
         Assistant(wake="left", commands={"left": Command(post="http://a")}).check(LABELS)
-    with pytest.raises(ValueError, match="a command or more"):
+    with pytest.raises(ValueError, match="at least one command"):
         Assistant().check(LABELS)
     with pytest.raises(ValueError, match="Expected seconds above 0"):
         Assistant(seconds=0)

@@ -1,11 +1,12 @@
 """listen.py decides as `Decoder` does, on any posteriors and settings."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echoic.config import DecoderConfig
-from echoic.export.listen import DEFAULTS, detect
+from echoic.export.listen import DEFAULTS, detect, file_blocks
 from echoic.runtime.decoder import Decoder
 
 LABELS = ["_silence_", "_unknown_", "yes", "no", "go"]
@@ -55,3 +56,15 @@ def test_the_streams_hold_detections():
 
 def test_defaults_are_those_of_echoic():
     assert DecoderConfig().to_dict() == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), (b"", "it is empty"), (b"hello, this is text", "RIFF")],
+)
+def test_what_is_no_wav_file_is_refused_in_one_line(tmp_path, content, reason):
+    path = tmp_path / "a.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit, match=f"Expected a WAV file, received .*a.wav: .*{reason}"):
+        next(file_blocks(str(path), 16_000, 640))

@@ -102,6 +102,7 @@ def test_closing_it_closes_the_source(stream):
         ({"source": "nothing.wav"}, FileNotFoundError, "No such recording: nothing.wav"),
         ({"model": "gru-99"}, FileNotFoundError, "No model 'gru-99'"),
         ({"model": 12}, TypeError, "received 12 of type int"),
+        ({"source": 3}, TypeError, "iterable of blocks, received 3 of type int"),
         ({"source": [], "device": 1}, ValueError, "one of source and device"),
         ({"sample_rate": 8000}, ValueError, "with blocks of samples only, received 8000"),
         ({"source": [], "sample_rate": 0}, AudioError, "above 0 Hz, received 0"),

@@ -45,7 +45,7 @@ class TestSave:
             assert image.width == 600
 
     def test_other_formats(self, tmp_path):
-        with pytest.raises(ValueError, match=r"must end in .png. Received: .*history.pdf"):
+        with pytest.raises(ValueError, match=r"ends in \.png, received .*history\.pdf"):
             plots.save(history(), tmp_path / "history.pdf")
 
     def test_the_settings_of_the_reader_change_nothing(self, tmp_path):

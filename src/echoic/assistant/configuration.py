@@ -71,6 +71,8 @@ def read_configuration(path: str | Path | None = None) -> tuple[dict[str, Any], 
     source = (
         resources.files("echoic") / "assistant" / "default.toml" if path is None else Path(path)
     )
+    if path is not None and not Path(path).exists():
+        raise FileNotFoundError(f"No such configuration: {path}")
     try:
         tables = tomllib.loads(source.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:

@@ -115,7 +115,7 @@ class Assistant:
         """
         words = [label for label in labels if not label.startswith("_")]
         if not self.commands:
-            raise ValueError("Expected a command or more, received none.")
+            raise ValueError("Expected at least one command, received none.")
         for word in (self.wake, *self.commands):
             if word not in words:
                 raise ValueError(

@@ -44,8 +44,15 @@ class Verbs(TyperGroup):
                 ours or isinstance(error, OSError | ValueError)
             ):
                 raise
-            print(f"echoic: {error}", file=sys.stderr)
+            print(f"echoic: {_message(error)}", file=sys.stderr)
             raise typer.Exit(1) from error
+
+
+def _message(error: Exception) -> str:
+    """Say what went wrong; the system's errors without their number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 app = typer.Typer(

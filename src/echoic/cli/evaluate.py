@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from echoic.cli.extras import require_training
+from echoic.cli.extras import import_tensorflow, require_training
 from echoic.cli.options import (
     DATA,
     DataOption,
@@ -170,6 +170,7 @@ def tune(
 ) -> None:
     """Tune detection thresholds on validation streams, and store them in the model."""
     require_training()
+    import_tensorflow()
     from echoic import evaluation
     from echoic.export import golden
     from echoic.reports import write_card

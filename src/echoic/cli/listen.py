@@ -126,7 +126,10 @@ def assistant(
         words = None if terminal else stack.enter_context(reserved_stdout())
         helper = Assistant.load(config)
         bundle = Bundle.load(model or helper.model)
-        helper.check(bundle.labels)
+        try:
+            helper.check(bundle.labels)
+        except ValueError as error:
+            raise ValueError(f"{config}: {error}" if config else str(error)) from error
         stream = StreamingRecognizer(bundle, sample_rate=SAMPLE_RATE)
         listener = Listener(stream, config=bundle.decoder)
         source = FileSource(wav) if wav else Microphone(device, on_event=listener.on_event)
@@ -147,7 +150,7 @@ def icebreaker(
     device: DeviceOption = None,
     wav: WavOption = None,
 ) -> None:
-    """Play a memory game by voice: say a new word each turn, hear all words so far."""
+    """Play a memory game by voice: say a new word each turn; echoic repeats all words so far."""
     if wav and device is not None:
         raise typer.BadParameter("Expected one of --wav and a microphone, received both.")
     from echoic.audio import SAMPLE_RATE

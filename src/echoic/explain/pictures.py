@@ -162,6 +162,11 @@ def explained(
     trace = activations.trace(bundle, waveform)
     if at is None and len(waveform) > clip and not trace.notes:
         at = trace.most_certain()
+    if at is not None and not 0 <= at <= len(waveform) / rate:
+        raise ValueError(
+            f"Expected a time from 0 to {len(waveform) / rate:.1f} s, the length of the recording, "
+            f"received {at:g}."
+        )
     if at is not None and len(waveform) > LONGEST * rate:
         hop = bundle.features.hop_length
         start = max(0, round((at - BEFORE) * rate / hop)) * hop

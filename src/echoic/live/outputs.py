@@ -93,7 +93,10 @@ class Clips(Output):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise FileExistsError(f"Expected a folder, received the file {folder}.") from error
         self.saved: list[Path] = []
         self._sound = np.zeros(0, np.float32)
         self._end = 0

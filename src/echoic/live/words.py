@@ -79,6 +79,11 @@ def listen(
     elif isinstance(source, str | Path):
         blocks = FileSource(source)
     else:
+        if not isinstance(source, Iterable):
+            raise TypeError(
+                f"Expected a recording or an iterable of blocks, received {source!r} of type "
+                f"{type(source).__name__}. A microphone is named by device."
+            )
         resampler = Resampler(SAMPLE_RATE if sample_rate is None else sample_rate)
         blocks = _blocks([source] if isinstance(source, np.ndarray) else source, resampler)
     return _detect(listener, blocks)

@@ -77,7 +77,7 @@ def save(figure: Figure, path: str | Path, *, colors: int | None = None) -> None
         If `path` does not end in ``.png``.
     """
     if Path(path).suffix.lower() != ".png":
-        raise ValueError(f"`path` must end in .png. Received: {path}. Name a PNG file.")
+        raise ValueError(f"Expected a path that ends in .png, received {path}. Name a PNG file.")
     content = png(figure)
     if colors:
         from PIL import Image  # matplotlib brings it

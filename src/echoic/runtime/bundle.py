@@ -388,7 +388,10 @@ class Bundle:
         path = self.path / f"{name}.tflite"
         if not path.exists():
             present = ", ".join(sorted(p.stem for p in self.path.glob("*.tflite"))) or "none"
-            raise FileNotFoundError(f"{self.name} has no {path.name}; it has {present}.")
+            hint = ""
+            if name.startswith("stream") and "stream" not in present:
+                hint = f" Take a model that streams, such as {DEFAULT}."
+            raise FileNotFoundError(f"{self.name} has no {path.name}; it has {present}.{hint}")
         loaded = TFLiteModel(path)
         expected = np.array(self.fingerprints.get(name, ()))
         received = fingerprint(loaded)
