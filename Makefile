@@ -12,7 +12,7 @@ demo: $(VENV)/demo
 	@echo "1. A model trained on people recognizes synthetic voices, which its training never used:"
 	$(BIN)/echoic predict data/sample/stream.wav
 	@echo
-	@echo "   What was said, and when: data/sample/stream.tsv"
+	@echo "   The words and their times, as they were recorded: data/sample/stream.tsv"
 	@sed 's/^/     /' data/sample/stream.tsv
 	@echo
 	@echo "2. Train one of your own, on the small synthetic sample (about a minute):"
