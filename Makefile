@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_EPOCHS := 60
+DEMO_EPOCHS := 50
 
 .PHONY: demo test docs notebooks clean
 
@@ -17,7 +17,7 @@ demo: $(VENV)/demo
 	@echo
 	@echo "2. Train one of your own, on the small synthetic sample (about a minute):"
 	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
-	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=12 --set training.batch_size=48 \
+	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=10 --set training.batch_size=48 \
 	  --set "data.extra_data=[]" --set "training.teachers=[]"
 	@echo
 	@echo "3. Measure it on speakers that training did not use:"
