@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_EPOCHS := 60
+DEMO_EPOCHS := 50
 
 .PHONY: demo test docs notebooks clean
 
@@ -12,12 +12,12 @@ demo: $(VENV)/demo
 	@echo "1. A model trained on people recognizes synthetic voices, which its training never used:"
 	$(BIN)/echoic predict data/sample/stream.wav
 	@echo
-	@echo "   What was said, and when: data/sample/stream.tsv"
+	@echo "   The words and their times, as they were recorded: data/sample/stream.tsv"
 	@sed 's/^/     /' data/sample/stream.tsv
 	@echo
 	@echo "2. Train one of your own, on the small synthetic sample (about a minute):"
 	$(BIN)/echoic train gru --data data/sample --out runs/demo --overwrite \
-	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=12 --set training.batch_size=48 \
+	  --set training.epochs=$(DEMO_EPOCHS) --set training.cooldown_epochs=10 --set training.batch_size=48 \
 	  --set "data.extra_data=[]" --set "training.teachers=[]"
 	@echo
 	@echo "3. Measure it on speakers that training did not use:"
@@ -30,10 +30,10 @@ demo: $(VENV)/demo
 	@echo "  echoic train gru --out models/mine       and a model of your own on it (hours)"
 
 test: docs
-	$(BIN)/ruff format --check src tests benchmarks data docs
-	$(BIN)/ruff check src tests benchmarks data docs
+	$(BIN)/ruff format --check src tests benchmarks data docs notebooks
+	$(BIN)/ruff check src tests benchmarks data docs notebooks
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 docs: $(VENV)/ready
 	$(BIN)/python docs/layers.py

@@ -43,20 +43,21 @@ LONGEST = (
 """Files that take longest, in this order: they begin first, so that no process waits for one."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file, and all that hears sound in real time, in one process; begin with LONGEST."""
-    for item in items:
-        live = "virtual_microphone" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("real-time audio" if live else str(item.path)))
+    """Begin with LONGEST."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes that run the tests have in common."""
+    base = factory.getbasetemp()
+    return base.parent if WORKER else base
+
+
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Let ``make`` fill a folder, once for all processes that run the tests."""
-    base = factory.getbasetemp()
-    folder = (base.parent if WORKER else base) / name
+    folder = shared_folder(factory) / name
     with FileLock(f"{folder}.lock"):
         if not Path(f"{folder}.done").exists():
             folder.mkdir()
@@ -188,14 +189,22 @@ def tiny_copy(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def virtual_microphone(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualMicrophone]:
-    """A microphone that hears what the test plays, the default one here and in subprocesses."""
+def virtual_microphone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VirtualMicrophone]:
+    """A microphone that hears what the test plays, the default one here and in subprocesses.
+
+    There is one at a time: sound in real time leaves no core for another's.
+    """
     if reason := why_not():
         pytest.skip(reason)
     import sounddevice
 
     # Not in tmp_path: a socket's path may have 107 characters.
-    with tempfile.TemporaryDirectory(prefix="echoic", ignore_cleanup_errors=True) as folder:
+    with (
+        FileLock(shared_folder(tmp_path_factory) / "virtual_microphone.lock"),
+        tempfile.TemporaryDirectory(prefix="echoic", ignore_cleanup_errors=True) as folder,
+    ):
         microphone = VirtualMicrophone(Path(folder))
         for name, value in microphone.environment.items():
             monkeypatch.setenv(name, value)

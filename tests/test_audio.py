@@ -255,10 +255,10 @@ class TestAsWaveform:
         with pytest.raises(AudioError, match=reason):
             audio.as_waveform(samples)
 
-    @pytest.mark.parametrize("rate", [0, -16_000])
+    @pytest.mark.parametrize("rate", [0, -16_000, "'16000'", True])
     def test_refuses_a_rate_that_is_none(self, rate):
-        with pytest.raises(AudioError, match=f"sample rates above 0 Hz, received {rate}"):
-            audio.as_waveform(tone(), sample_rate=rate)
+        with pytest.raises(AudioError, match=f"sample rate above 0 Hz, received {rate}"):
+            audio.as_waveform(tone(), sample_rate="16000" if rate == "'16000'" else rate)
 
     def test_is_a_value_error(self):
         assert issubclass(AudioError, ValueError)

@@ -181,10 +181,9 @@ class Resampler:
     """
 
     def __init__(self, sample_rate: float, target_rate: float = SAMPLE_RATE) -> None:
-        if not (sample_rate > 0 and target_rate > 0):
-            raise AudioError(
-                f"Expected sample rates above 0 Hz, received {sample_rate} and {target_rate}."
-            )
+        for rate in (sample_rate, target_rate):
+            if isinstance(rate, bool | str) or not rate > 0:
+                raise AudioError(f"Expected a sample rate above 0 Hz, received {rate!r}.")
         self.sample_rate = sample_rate
         self.target_rate = target_rate
         self.delay = _delay(sample_rate, target_rate)

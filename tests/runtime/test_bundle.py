@@ -29,14 +29,13 @@ from echoic.runtime.bundle import (
     Measurements,
     Metadata,
     TrainingRecord,
-    Verifier,
 )
 from echoic.runtime.tflite import TFLiteError, TFLiteModel
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (
     *(DataConfig, FeatureConfig, ModelConfig, AugmentationConfig, TrainingConfig, DecoderConfig),
-    *(Recipe, Metadata, TrainingRecord, Measurements, FileFigures, Verifier),
+    *(Recipe, Metadata, TrainingRecord, Measurements, FileFigures),
 )
 
 
@@ -420,7 +419,7 @@ def test_an_unknown_key_anywhere_is_refused_by_name(schema):
         (("features", "n_mfc"), 1, "a key of features, received n_mfc; did you mean n_mfcc"),
         (("decoder", "entre"), 1, "a key of decoder, received entre; did you mean enter"),
         (("training", "sed"), 1, "a key of training, received sed; did you mean seed"),
-        (("verifer",), {}, r"a key of echoic\.json, received verifer; did you mean verifier"),
+        (("verifier",), {"file": "x"}, r"a key of echoic\.json, received verifier"),
         (("files", "measured", "clip", "sise"), 1, "a key of files.measured.clip, received sise"),
         (("decoder", "enter"), 3, "decoder.enter above 0 and at most 1, received 3"),
         (("decoder", "words"), {"yes": 2}, "decoder.words.yes above 0 and at most 1, received 2"),
@@ -436,7 +435,6 @@ def test_an_unknown_key_anywhere_is_refused_by_name(schema):
         (("schema",), True, "schema 1 to 2, received True"),
         (("schema",), "2", "schema 1 to 2, received '2'"),
         (("schema",), 0, "schema 1 to 2, received 0"),
-        (("verifier",), {"file": "x"}, "verifier.threshold, which has no default"),
     ],
 )
 def test_a_damaged_file_names_the_key_itself_and_who_wrote_it(where, value, message, tmp_path):
@@ -455,18 +453,6 @@ def test_a_file_that_is_no_metadata_at_all(content, tmp_path):
     (tmp_path / "echoic.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(BundleError, match="Expected|is not JSON"):
         Bundle.load(tmp_path)
-
-
-def test_a_verifier_is_read_and_written(tmp_path):
-    given = {"file": "clip", "threshold": 0.5, "lookahead": 0.2}
-    content = put(content_of("gru-12"), ("verifier",), given)
-    (tmp_path / "echoic.json").write_text(json.dumps(content))
-    model = Bundle.load(tmp_path)
-    assert model.verifier == Verifier(**given)
-    written = bundle.set_decoder(model, model.decoder)
-    assert written.metadata == model.metadata
-    assert json.loads((tmp_path / "echoic.json").read_text())["verifier"] == given
-    assert Bundle.load(ROOT / "models" / "gru-12").verifier is None
 
 
 def test_other_settings_of_the_decoder_take_golden_detections_away(tiny_copy):

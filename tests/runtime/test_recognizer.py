@@ -326,9 +326,14 @@ def test_a_stream_of_the_models_rate_holds_nothing_back(streaming, spoken):
     assert stream.flush() == []
 
 
+def test_a_file_for_clips_is_no_stream(streaming):
+    with pytest.raises(ValueError, match=r"step by step, received .*clip\.tflite, which takes"):
+        streaming.stream(file="clip")
+
+
 @pytest.mark.parametrize("rate", [0, -16_000])
 def test_a_rate_that_is_none_is_refused(streaming, rate):
-    with pytest.raises(audio.AudioError, match=f"rates above 0 Hz, received {rate}"):
+    with pytest.raises(audio.AudioError, match=f"rate above 0 Hz, received {rate}"):
         streaming.stream(sample_rate=rate)
 
 

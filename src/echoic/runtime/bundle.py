@@ -19,11 +19,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from echoic import config
 from echoic.audio import Waveform
-from echoic.config import DecoderConfig, FeatureConfig, Recipe, Threshold
+from echoic.config import DecoderConfig, FeatureConfig, Recipe
 from echoic.files import atomic
 from echoic.runtime.tflite import StreamingRunner, TFLiteError, TFLiteModel
 from echoic.validation import AsTuple, Words, expected, settings
@@ -190,25 +190,6 @@ class Measurements:
         return dataclasses.asdict(self)
 
 
-@settings("verifier")
-class Verifier:
-    """A clip file that confirms detections: the key ``verifier`` of ``echoic.json``.
-
-    Attributes
-    ----------
-    file
-        The TFLite file, without its suffix; its labels are the model's.
-    threshold
-        Probability from which a detection is confirmed.
-    lookahead
-        Sound after a detection that it takes too (s).
-    """
-
-    file: str
-    threshold: Threshold
-    lookahead: float = Field(ge=0)
-
-
 @settings(title=FILE)
 class Metadata:
     """What ``echoic.json`` says, typed.
@@ -233,8 +214,6 @@ class Metadata:
         By TFLite file, the probabilities that it gives for the test sound.
     files
         What `export` measured; None where nothing was measured.
-    verifier
-        What confirms detections; None where nothing does.
     """
 
     name: str
@@ -246,14 +225,13 @@ class Metadata:
     metrics: dict[str, dict[str, Any]]
     fingerprint: dict[str, Floats]
     files: Measurements | None = None
-    verifier: Verifier | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` and ``echoic.json`` hold, in the current schema."""
-        optional = ("files", "verifier")
         found = dataclasses.asdict(self)
-        absent = [key for key in optional if found[key] is None]
-        return {"schema": SCHEMA, **{k: v for k, v in found.items() if k not in absent}}
+        if self.files is None:
+            del found["files"]
+        return {"schema": SCHEMA, **found}
 
     @classmethod
     def from_dict(cls, values: Any) -> Metadata:
@@ -367,11 +345,6 @@ class Bundle:
     def fingerprints(self) -> dict[str, tuple[float, ...]]:
         """By TFLite file the probabilities that it gives for the test sound."""
         return dict(self.metadata.fingerprint)
-
-    @property
-    def verifier(self) -> Verifier | None:
-        """What confirms detections; None where nothing does."""
-        return self.metadata.verifier
 
     def tflite(self, name: str = "clip") -> TFLiteModel:
         """Load one of the TFLite files and check it against its fingerprint.
@@ -609,7 +582,6 @@ __all__ = [
     "TFLiteError",
     "TFLiteModel",
     "TrainingRecord",
-    "Verifier",
     "add_metrics",
     "add_tflite",
     "available",

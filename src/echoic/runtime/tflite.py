@@ -116,9 +116,19 @@ class StreamingRunner:
     ----------
     model
         With one input, ``samples`` or ``frames``, beside its states.
+
+    Raises
+    ------
+    TFLiteError
+        The model takes whole clips.
     """
 
     def __init__(self, model: TFLiteModel) -> None:
+        if "waveform" in model.inputs:
+            raise TFLiteError(
+                f"Expected a file that takes a stream step by step, received {model.path}, which "
+                "takes whole clips. Files for streams are stream and stream_int8."
+            )
         self.model = model
         (self.input,) = (name for name in model.inputs if not name.startswith(STATE))
         self.reset()
