@@ -146,11 +146,6 @@ class FileFigures:
     p99_latency: float
     peak_memory: int | None
 
-    @property
-    def real_time_factor(self) -> float:
-        """Time of a call over the length of its sound: 0.01 is a hundredth of a core."""
-        return self.median_latency / self.seconds
-
 
 @settings()
 class Calibration:
