@@ -46,8 +46,7 @@ notebooks: $(VENV)/ready
 	$(BIN)/python notebooks/run.py
 
 # The environment, made again when what it depends on has changed: what the demo needs, and the rest.
-# Modules are compiled when they are first imported, not all at once.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 $(VENV)/demo: pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
