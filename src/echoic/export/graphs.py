@@ -65,7 +65,7 @@ def clip(model: keras.Model, config: FeatureConfig, *, seconds: float = 1.0) -> 
     ValueError
         The features cannot be computed inside a graph: see `frontend.MFCC`.
     """
-    front_end = MFCC(config)
+    front_end = _front_end(config)
 
     def run(waveform: Any) -> dict[str, Any]:
         with tf.name_scope(FRONT_END):
@@ -92,7 +92,7 @@ def step(model: keras.Model, config: FeatureConfig) -> bytes:
     ValueError
         As `clip`, or the network needs the whole clip: see `streaming.Step`.
     """
-    network, front_end = Step(model), MFCC(config)
+    network, front_end = Step(model), _front_end(config)
 
     def run(samples: Any, states: dict[str, Any]) -> dict[str, Any]:
         before = {name: states[f"{STATE}{name}"] for name in front_end.states}
@@ -129,6 +129,11 @@ def core(model: keras.Model, *, adjust: Callable[[Any], None] | None = None) -> 
 
     frames = (1, network.frames, model.input.shape[-1])
     return _convert(model, "step", run, {"frames": frames}, _states(network), adjust)
+
+
+def _front_end(config: FeatureConfig) -> MFCC:
+    """Make the front end, with a name of its own: Keras counts the layers of a process."""
+    return MFCC(config, name="mfcc")
 
 
 def _states(part: Step | MFCC) -> Shapes:
