@@ -46,7 +46,9 @@ notebooks: $(VENV)/ready
 	$(BIN)/python notebooks/run.py
 
 # The environment, made again when what it depends on has changed: what the demo needs, and the rest.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+# On all cores, which pip does not; files that no Python 3 compiles are nobody's.
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 
 $(VENV)/demo: pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
@@ -56,6 +58,7 @@ $(VENV)/demo: pyproject.toml Makefile
 	  echo "Python has no venv here. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@echo "Installing echoic into $(VENV) (TensorFlow is large: a minute or two)"
 	@$(INSTALL) '.[train]'
+	@$(COMPILE)
 	@$(BIN)/python -c 'import sounddevice' 2>/dev/null || \
 	  echo "PortAudio is missing, so the microphone is not available. Debian and Ubuntu: sudo apt install libportaudio2; Fedora: sudo dnf install portaudio"
 	@touch $@
@@ -63,6 +66,7 @@ $(VENV)/demo: pyproject.toml Makefile
 $(VENV)/ready: $(VENV)/demo
 	@echo "Installing what develops and tests echoic into $(VENV)"
 	@$(INSTALL) '.[dev]'
+	@$(COMPILE)
 	@touch $@
 
 clean:
