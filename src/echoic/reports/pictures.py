@@ -31,7 +31,7 @@ def pictures(result: Result, model: str) -> dict[str, Figure]:
         By file name, those of ``result.pictures``.
     """
     if result.pictures:
-        raise NotImplementedError(
+        raise TypeError(
             f"Expected a result whose pictures can be drawn, received {type(result).__name__} "
             f"with {', '.join(result.pictures)}: register a function with `pictures.register`."
         )
